@@ -1,0 +1,1 @@
+"""The doors to the world: foreign errors become ours here."""

@@ -1,0 +1,1 @@
+"""Click commands: parse, call one workflow, render. The only place that prints and exits."""

@@ -1,0 +1,1 @@
+"""Node facts, desired state, diff, apply, readiness."""
