@@ -23,7 +23,7 @@ class DoorError(Exception):
 class VmStart:
     """All that is needed to start a VM.
 
-    ``config`` is the effective PVE configuration (``cores`` -> ``"2"``, ``scsi0`` -> ``"local:100/vm-100-disk-0.qcow2,..."``),
+    ``config`` is the effective PVE configuration (``cores`` -> ``"2"``, ``scsi0`` -> ``"local:100/vm-100-disk-0.qcow2"``),
     ``volumes`` the absolute path of every volume id named in it, ``address`` the loopback address that the guest's
     ports are forwarded to.
     """
@@ -109,7 +109,7 @@ class Disks(Protocol):
         """Grow an image."""
 
     def info(self, path: Path) -> Mapping[str, Any]:
-        """Return ``format``, ``virtual-size`` and ``actual-size`` as qemu-img info does. DoorError if it is no image."""
+        """Return ``format``, ``virtual-size`` and ``actual-size`` as qemu-img does. DoorError if it is no image."""
 
     def snapshot(self, path: Path, name: str) -> None:
         """Make an internal snapshot (qcow2 only)."""

@@ -34,7 +34,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a file: ``file:line:column: field.path: what is wrong. What to write instead.``
+    """One mistake in a file, shown as ``file:line:column: field.path: what is wrong. What to write instead``.
 
     ``line`` and ``column`` count from 1; 0 means unknown.
     """
