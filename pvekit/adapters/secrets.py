@@ -1,0 +1,120 @@
+"""Fetches secrets from where the stack file says they are. Their text never reaches a log or an exception."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pvekit.model.errors import SecretUnavailable
+from pvekit.model.stack import SecretRef
+
+CMD_TIMEOUT_S = 60.0
+_LIMIT_BYTES = 64 * 1024
+MASK: Final = "********"
+
+
+class Secret:
+    """A secret text. Only ``reveal`` shows it; printing, formatting, pickling and comparing do not."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself, to be handed to whoever needs it and kept nowhere."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    def __str__(self) -> str:
+        """Return a mask."""
+        return MASK
+
+    def __format__(self, _spec: str) -> str:
+        return MASK
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError("a secret cannot be copied to disk")
+
+
+def resolve(ref: SecretRef, *, folder: Path | None = None, environ: Mapping[str, str] | None = None) -> Secret:
+    """Return the secret that ``ref`` names. SecretUnavailable says why there is none.
+
+    ``folder`` is where relative ``file:`` paths start (the stack file's), ``environ`` replaces ``os.environ``.
+    One line end is cut off. ``cmd:`` runs without a shell, with the terminal for questions, for at most 60 s.
+    """
+    if ref.kind == "env":
+        text = _from_env(ref, os.environ if environ is None else environ)
+    elif ref.kind == "file":
+        text = _from_file(ref, folder or Path.cwd())
+    elif ref.kind == "cmd":
+        text = _from_command(ref, folder)
+    else:
+        raise SecretUnavailable(f"{ref.kind!r} is not a kind of secret", hint="Known: env:, file: and cmd:.")
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise SecretUnavailable(f"{ref} is empty", hint="Fill it, or correct the reference.")
+    if "\n" in text or "\0" in text:
+        raise SecretUnavailable(f"{ref} is more than one line", hint="A token secret or password is one line.")
+    return Secret(text)
+
+
+def _from_env(ref: SecretRef, environ: Mapping[str, str]) -> str:
+    if ref.value not in environ:
+        raise SecretUnavailable(
+            f"the environment variable {ref.value} is not set",
+            hint=f"Set it without leaving a trace: read -rs {ref.value} && export {ref.value}",
+        )
+    return environ[ref.value]
+
+
+def _from_file(ref: SecretRef, folder: Path) -> str:
+    try:
+        path = folder / Path(ref.value).expanduser()
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise SecretUnavailable(
+                    f"{path} can be used by others (mode {stat.S_IMODE(mode):04o})",
+                    hint=f"Run: chmod 600 {shlex.quote(str(path))}",
+                )
+            data = file.read(_LIMIT_BYTES)
+        return data.decode()
+    except UnicodeDecodeError:
+        raise SecretUnavailable(f"{ref} is not UTF-8 text", hint="Store the secret as one line of text.") from None
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or "the home folder is not known"
+        raise SecretUnavailable(f"cannot read {ref}: {why.lower()}", hint="Check the path.") from None
+
+
+def _from_command(ref: SecretRef, folder: Path | None) -> str:
+    try:
+        argv = shlex.split(ref.value)
+    except ValueError as error:
+        raise SecretUnavailable(f"cannot read {ref}: {error}", hint="Check its quotes.") from None
+    try:
+        # stderr stays the terminal's: pass, op and others ask there. stdout is never shown, not even on failure.
+        done = subprocess.run(argv, stdout=subprocess.PIPE, check=False, timeout=CMD_TIMEOUT_S, cwd=folder)
+    except subprocess.TimeoutExpired:
+        raise SecretUnavailable(
+            f"{argv[0]} did not answer within {CMD_TIMEOUT_S:.0f} s", hint="Unlock the password store first."
+        ) from None
+    except OSError as error:
+        why = (error.strerror or "unknown reason").lower()
+        raise SecretUnavailable(f"cannot run {argv[0]}: {why}", hint="Install it, or correct the reference.") from None
+    if done.returncode:
+        raise SecretUnavailable(
+            f"{argv[0]} ended with status {done.returncode}",
+            hint="Run the command of the reference by hand to see why.",
+        )
+    try:
+        return done.stdout.decode()
+    except UnicodeDecodeError:
+        raise SecretUnavailable(f"{ref} gave no UTF-8 text", hint="It must print the secret as one line.") from None
