@@ -1,0 +1,134 @@
+"""A VM's serial console: PVE's termproxy through a websocket, over the same trust as everything else."""
+
+from __future__ import annotations
+
+import contextlib
+from types import TracebackType
+from urllib.parse import urlencode
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from pvekit.adapters.pve.client import API, Pve
+from pvekit.model.errors import ApiError, HostUnreachable
+
+KEEPALIVE = 30.0
+"""Seconds of silence after which ``keep_alive`` should be sent (termproxy drops silent clients)."""
+
+
+class Console:
+    """Both directions of a console. ``recv`` and ``send`` may be used from two threads."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        """Use ``console``."""
+        self._connection = connection
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Console:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the console."""
+        self.close()
+
+    def recv(self, timeout: float | None = None) -> bytes | None:
+        """Return what the guest wrote; None when ``timeout`` seconds pass; empty bytes once the console is closed."""
+        try:
+            data = self._connection.recv(timeout=timeout)
+        except TimeoutError:
+            return None
+        except ConnectionClosed:
+            return b""
+        return data.encode() if isinstance(data, str) else data
+
+    def send(self, data: bytes) -> None:
+        """Type into the console. HostUnreachable once it is closed."""
+        text = data.decode("utf-8", "surrogateescape")
+        self._frame(f"0:{len(text.encode('utf-8', 'surrogateescape'))}:{text}")
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the console how large the window is."""
+        self._frame(f"1:{columns}:{rows}:")
+
+    def keep_alive(self) -> None:
+        """Say that somebody is still here."""
+        self._frame("2")
+
+    def close(self) -> None:
+        """Leave the console; the VM goes on."""
+        self._stack.close()
+
+    def log_in(self, line: str, where: str, timeout: float) -> None:
+        """Present the ticket. ApiError if termproxy does not take it."""
+        with contextlib.suppress(ConnectionClosed):
+            self._connection.send(line)
+        greeting = self.recv(timeout)
+        if not greeting or not greeting.startswith(b"OK"):
+            raise ApiError(
+                "the console did not accept its ticket",
+                status=0,
+                where=where,
+                hint="Some versions of PVE open consoles for a login only, not for a token: give user and password.",
+            )
+
+    def keep(self, stack: contextlib.ExitStack) -> None:
+        """Take over what is to be closed at the end."""
+        self._stack = stack
+
+    def _frame(self, text: str) -> None:
+        try:
+            self._connection.send(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        except ConnectionClosed as error:
+            raise HostUnreachable("the console was closed by the server", hint="Open it again.") from error
+
+
+def console(pve: Pve, node: str, vmid: int, *, timeout: float = 15.0) -> Console:
+    """Open the serial console of a running VM that has ``serial0``.
+
+    HostUnreachable without a connection, ApiError if the server refuses the console.
+    """
+    path = f"/nodes/{node}/qemu/{vmid}"
+    # Not to be repeated blindly: each call starts a termproxy, though one without a client ends by itself.
+    ticket = pve.request("POST", f"{path}/termproxy", repeatable=True)
+    target = f"{API}{path}/vncwebsocket?" + urlencode({"port": ticket["port"], "vncticket": ticket["ticket"]})
+    where = f"console of VM {vmid}"
+    with contextlib.ExitStack() as stack:
+        opened = Console(_connect(pve, target, where, timeout, stack))
+        opened.log_in(f"{ticket['user']}:{ticket['ticket']}\n", where, timeout)
+        opened.keep(stack.pop_all())
+    return opened
+
+
+def _connect(pve: Pve, target: str, where: str, timeout: float, stack: contextlib.ExitStack) -> ClientConnection:
+    secure, host, port, headers = pve.dial()
+    stack.callback(secure.close)
+    try:
+        # TLS is done already (and its certificate checked): the websocket library gets a ready stream.
+        return stack.enter_context(
+            connect(
+                f"ws://{_bracket(host)}:{port}{target}",
+                sock=secure,
+                additional_headers=dict(headers),
+                subprotocols=[Subprotocol("binary")],
+                compression=None,
+                proxy=None,
+                open_timeout=timeout,
+                ping_interval=None,
+                max_size=None,
+            )
+        )
+    except (OSError, InvalidHandshake) as error:
+        raise ApiError(
+            f"the server does not open the console: {error.__class__.__name__}",
+            status=0,
+            where=where,
+            hint="Does the VM run and have serial0, and may the token do VM.Console?",
+        ) from error
+
+
+def _bracket(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
