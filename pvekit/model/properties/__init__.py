@@ -3,7 +3,7 @@
 from pvekit.model.properties.agent import Agent
 from pvekit.model.properties.base import PropertyInvalid
 from pvekit.model.properties.boot import Boot
-from pvekit.model.properties.covers import Difference, canonical, covers
+from pvekit.model.properties.compare import Difference, canonical, covers
 from pvekit.model.properties.cpu import Cpu
 from pvekit.model.properties.description import Description
 from pvekit.model.properties.disk import Disk

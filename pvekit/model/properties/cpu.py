@@ -14,7 +14,7 @@ class Cpu(Property):
 
     DEFAULT_KEY: ClassVar[str | None] = "cputype"
 
-    cputype: str | None = key("cputype")
+    cputype: str | None = key("cputype", default="kvm64")
     flags: tuple[str, ...] | None = key("flags", LIST)
     hidden: bool | None = key("hidden", BOOL, default="0")
     hv_vendor_id: str | None = key("hv-vendor-id")

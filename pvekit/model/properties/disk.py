@@ -17,14 +17,14 @@ _CLOUDINIT = re.compile(r"(?P<storage>[^/:\s]+):(?:[0-9]+/)?(?:vm-[0-9]+-)?cloud
 class Disk(Property):
     """``local-lvm:vm-100-disk-0,discard=on,size=20G``.
 
-    ``file`` is a volume ID, ``none``, an absolute path, or an order to allocate, ``STORAGE:GIB``. ``size`` is in
+    ``volume`` is a volume ID, ``none``, an absolute path, or an order to allocate, ``STORAGE:GIB``. ``size`` is in
     bytes and informative: PVE takes it from the volume.
     """
 
     DEFAULT_KEY: ClassVar[str | None] = "file"
     ALIASES: ClassVar[dict[str, str]] = {"volume": "file"}
 
-    file: str | None = key("file")
+    volume: str | None = key("file")
     import_from: str | None = key("import-from")
     media: str | None = key("media", default="disk")
     size: int | None = key("size", SIZE)
@@ -49,17 +49,17 @@ class Disk(Property):
     @property
     def storage(self) -> str | None:
         """Return the storage's name, or None for ``none``, ``cdrom`` and absolute paths."""
-        return storage_of(self.file or "")
+        return storage_of(self.volume or "")
 
     @property
     def allocates_bytes(self) -> int | None:
-        """Return how much a ``STORAGE:GIB`` order allocates, None when ``file`` is no such order."""
-        return allocation(self.file or "")
+        """Return how much a ``STORAGE:GIB`` order allocates, None when ``volume`` is no such order."""
+        return allocation(self.volume or "")
 
     @property
     def is_cdrom(self) -> bool:
         """Return whether it is a CD drive (cloud-init drives included)."""
-        return self.media == "cdrom" or is_cloudinit(self.file or "")
+        return self.media == "cdrom" or is_cloudinit(self.volume or "")
 
 
 def storage_of(volume: str) -> str | None:

@@ -15,7 +15,7 @@ class EfiDisk(Property):
     DEFAULT_KEY: ClassVar[str | None] = "file"
     ALIASES: ClassVar[dict[str, str]] = {"volume": "file"}
 
-    file: str | None = key("file")
+    volume: str | None = key("file")
     import_from: str | None = key("import-from")
     efitype: str | None = key("efitype", default="2m")
     pre_enrolled_keys: bool | None = key("pre-enrolled-keys", BOOL, default="0")

@@ -15,7 +15,7 @@ class TpmState(Property):
     DEFAULT_KEY: ClassVar[str | None] = "file"
     ALIASES: ClassVar[dict[str, str]] = {"volume": "file"}
 
-    file: str | None = key("file")
+    volume: str | None = key("file")
     import_from: str | None = key("import-from")
     version: str | None = key("version", default="v1.2")
     format: str | None = key("format")

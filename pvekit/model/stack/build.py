@@ -172,13 +172,14 @@ def build_vm(name: str, vm: shape.VmShape, fields: Fields, include: Includer) ->
         tags=tuple(sorted(set(fields["tags"] or ()))),
         pool=fields["pool"],
         protection=fields["protection"],
-        description=fields["description"],
+        description=fields["description"].strip(),
         packages=tuple(fields["packages"] or ()),
         timezone=fields["timezone"],
         updates=fields["updates"],
         users=tuple(_user(user, (*users_path, at), include) for at, user in enumerate(users or [])),
         ansible=_ansible(fields, include),
         options=_free(fields.merged("options"), include),
+        pve=_pve(fields),
     )
 
 
@@ -268,4 +269,12 @@ def _free(layers: list[tuple[Path, dict[str, Any]]], include: Includer) -> dict[
     for path, layer in layers:
         include.free_form(include.document, path)
         result.update({key: include.variables(value, (*path, key)) for key, value in layer.items()})
+    return result
+
+
+def _pve(fields: Fields) -> dict[str, str | None]:
+    result: dict[str, str | None] = {}
+    for _path, layer in fields.merged("pve"):
+        for key, value in layer.items():
+            result[key] = value if value is None else str(int(value)) if isinstance(value, bool) else str(value)
     return result

@@ -10,6 +10,7 @@ from typing import Any
 from pvekit.model.errors import Problem
 from pvekit.model.stack.build import Fields
 from pvekit.model.stack.problems import nearest
+from pvekit.model.stack.pvekeys import check_pve
 from pvekit.model.stack.shape import DiskShape, NicShape, StackShape
 from pvekit.model.stack.text import Document, Path
 
@@ -43,6 +44,8 @@ def check(stack: StackShape, document: Document, kinds: frozenset[str]) -> Found
     if not stack.vms:
         yield document.problem(("vms",), "there is no VM", "Add at least one.")
     yield from _tags(document, stack.defaults.tags, ("defaults", "tags"))
+    yield from check_pve(document, stack.defaults.pve, ("defaults", "pve"))
+    yield from _notes(document, stack.defaults.description, ("defaults", "description"))
     once = {
         "vmid": Seen("VMID", "Every VM needs its own.", {}),
         "mac": Seen("MAC address", "Every network card needs its own.", {}),
@@ -60,6 +63,8 @@ def check(stack: StackShape, document: Document, kinds: frozenset[str]) -> Found
         yield from _nics(fields, document, once)
         yield from _users(fields, document)
         yield from _tags(document, vm.tags, (*path, "tags"))
+        yield from check_pve(document, vm.pve, (*path, "pve"))
+        yield from _notes(document, vm.description, (*path, "description"))
 
 
 def _host(stack: StackShape, document: Document) -> Found:
@@ -209,5 +214,10 @@ def _users(fields: Fields, document: Document) -> Found:
 
 def _tags(document: Document, tags: list[str] | None, path: Path) -> Found:
     for at, tag in enumerate(tags or []):
-        if tag == "pvekit" or tag.startswith("pvekit-"):
+        if tag == "pvekit" or tag.startswith(("pvekit-", "pvekit.")):
             yield document.problem((*path, at), f"the tag {tag} is pvekit's own", "Choose another name.")
+
+
+def _notes(document: Document, text: str | None, path: Path) -> Found:
+    if text and "<!-- pvekit" in text:
+        yield document.problem(path, "this looks like pvekit's own mark", "Remove the comment `<!-- pvekit`.")

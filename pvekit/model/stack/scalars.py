@@ -195,6 +195,10 @@ def _one_or_more(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
+def _one_or_many(item: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]})
+
+
 STRING = {"type": "string"}
 Size = Annotated[int, BeforeValidator(_size), WithJsonSchema({**STRING, "pattern": r"^[0-9.]+ ?[KMGT](iB)?$"})]
 Mib = Annotated[int, BeforeValidator(_mib), WithJsonSchema({**STRING, "pattern": r"^[0-9.]+ ?[KMGT](iB)?$"})]
@@ -275,16 +279,12 @@ TokenId = Annotated[
 Login = Annotated[
     str, *pattern(r"[^\s:/!]+@[A-Za-z][A-Za-z0-9._-]+", "a PVE user", "Write user@realm, for example root@pam.")
 ]
-Endpoint = Annotated[
-    str,
-    *pattern(
-        r"https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?",
-        "an address of a PVE server",
-        "Write https://NAME:8006.",
-    ),
+_ENDPOINT = r"https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?"
+Endpoint = Annotated[str, *pattern(_ENDPOINT, "an address of a PVE server", "Write https://NAME:8006.")]
+Endpoints = Annotated[
+    list[Endpoint], BeforeValidator(_one_or_more), _one_or_many({"type": "string", "pattern": f"^({_ENDPOINT})$"})
 ]
-Endpoints = Annotated[list[Endpoint], BeforeValidator(_one_or_more)]
-Fingerprints = Annotated[list[Fingerprint], BeforeValidator(_one_or_more)]
+Fingerprints = Annotated[list[Fingerprint], BeforeValidator(_one_or_more), _one_or_many(STRING)]
 HttpUrl = Annotated[str, *pattern(r"https?://[^\s/]+/[^\s]*", "a web address", "Write https://… to the file itself.")]
 Sha256 = Annotated[str, *pattern("[0-9a-f]{64}", "a SHA-256 sum", "Write 64 lower-case hex digits.")]
 Sha512 = Annotated[str, *pattern("[0-9a-f]{128}", "a SHA-512 sum", "Write 128 lower-case hex digits.")]

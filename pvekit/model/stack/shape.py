@@ -99,7 +99,9 @@ class NicShape(Shape):
 
     bridge: s.Bridge | None = maybe("Default: the VM's bridge.")
     slot: s.NicSlot | None = maybe("PVE's name of the slot. Default: net0, net1 ... in order.")
-    model: Literal["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3"] = default("virtio", "Card type.")
+    model: Literal["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3", "pcnet", "ne2k_pci", "i82551"] = default(
+        "virtio", "Card type."
+    )
     mac: s.Mac | None = maybe("Default: chosen by PVE.")
     vlan: int | None = maybe("VLAN tag.", ge=1, le=4094)
     mtu: int | None = maybe("1 = the bridge's.", ge=1, le=65520)
@@ -206,12 +208,19 @@ class VmFields(Shape):
     users: list[UserShape] | None = maybe("Further users in the guest.")
     ansible: AnsibleShape | None = maybe("Playbooks of your own.")
     options: dict[str, Any] | None = maybe("What only this kind knows.")
+    pve: dict[str, str | int | bool | None] | None = maybe(
+        "PVE's own settings where they should differ from the kind's; null leaves one as PVE has it."
+    )
 
 
 class VmShape(VmFields):
     """One VM."""
 
     vmid: int | None = maybe("Default: chosen by pvekit.", ge=100, le=999_999_999)
+
+
+HOST_HERE = "HostShape"
+"""Stands in the JSON Schema where ``schema`` puts the shape of a host: pydantic cannot refer from here."""
 
 
 def _host(value: object) -> object:
@@ -227,7 +236,7 @@ def _host(value: object) -> object:
 Host = Annotated[
     HostShape | None,
     BeforeValidator(_host),
-    WithJsonSchema({"anyOf": [{"const": "lab"}, {"$ref": "#/$defs/HostShape"}]}),
+    WithJsonSchema({"anyOf": [{"const": "lab"}, {"$comment": HOST_HERE}]}),
 ]
 
 

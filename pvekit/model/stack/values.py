@@ -191,7 +191,8 @@ class Vm:
     """One virtual machine, complete.
 
     ``node`` None = auto; ``vmid`` None = chosen by pvekit; ``image`` is a key of ``Stack.images`` or None;
-    ``balloon_mib`` None = no ballooning; ``storage`` is where EFI and TPM state go as well.
+    ``balloon_mib`` None = no ballooning; ``storage`` is where EFI and TPM state go as well. ``pve`` holds PVE keys
+    that win over what the kind makes of all this; None means: leave that key as PVE has it.
     """
 
     name: str
@@ -232,6 +233,7 @@ class Vm:
     users: tuple[User, ...]
     ansible: Ansible
     options: Mapping[str, Any]
+    pve: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
