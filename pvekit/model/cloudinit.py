@@ -235,6 +235,17 @@ def _append(data: dict[str, Any], key: str, items: list[Any]) -> None:
         data[key] = items + [item for item in there if item not in items]
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, so that a person can read them."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def _dump(document: Mapping[str, Any]) -> str:
     """Return YAML in the given order, without line folding, so that equal input gives equal bytes."""
-    return str(yaml.safe_dump(document, sort_keys=False, width=4096, allow_unicode=True))
+    return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=4096, allow_unicode=True))
