@@ -1,7 +1,9 @@
 """The stack file: what a person wants, read from YAML with every mistake at its place."""
 
+from pvekit.model.stack.adopt import CannotAdopt, overrides, to_yaml
 from pvekit.model.stack.files import Files, NoFiles
 from pvekit.model.stack.load import load
+from pvekit.model.stack.preset import Place, starter, z440_home
 from pvekit.model.stack.schema import schema
 from pvekit.model.stack.secret import SecretRef
 from pvekit.model.stack.values import (
@@ -29,6 +31,7 @@ from pvekit.model.stack.values import (
 __all__ = [
     "Ansible",
     "Built",
+    "CannotAdopt",
     "Checksum",
     "Disk",
     "Dns",
@@ -41,6 +44,7 @@ __all__ = [
     "Nic",
     "NoFiles",
     "Parallel",
+    "Place",
     "Ready",
     "SecretRef",
     "Stack",
@@ -50,5 +54,9 @@ __all__ = [
     "User",
     "Vm",
     "load",
+    "overrides",
     "schema",
+    "starter",
+    "to_yaml",
+    "z440_home",
 ]

@@ -14,7 +14,17 @@ _PLAIN = frozenset(
     {
         *("acpi", "affinity", "agent", "allow-ksm", "amd-sev", "arch", "args", "autostart", "balloon", "boot", "cpu"),
         *("cpulimit", "cpuunits", "freeze", "hookscript", "hotplug", "hugepages", "intel-tdx", "ivshmem"),
-        *("keephugepages", "keyboard", "kvm", "localtime", "machine", "migrate_downtime", "migrate_speed", "numa"),
+        *(
+            "keephugepages",
+            "keyboard",
+            "kvm",
+            "localtime",
+            "machine",
+            "migrate_downtime",
+            "migrate_speed",
+            "name",
+            "numa",
+        ),
         *("ostype", "scsihw", "shares", "smbios1", "spice_enhancements", "startdate", "tablet", "tdf", "vcpus", "vga"),
         *("vmgenid", "vmstatestorage", "watchdog"),
     }
@@ -27,7 +37,6 @@ _OWN_FIELD = {
     "efidisk": "firmware: ovmf",
     "ide": "disks",
     "memory": "memory",
-    "name": "the key under vms",
     "onboot": "start.auto",
     "protection": "protection",
     "sata": "disks",
@@ -61,7 +70,10 @@ def check_pve(document: Document, values: dict[str, Any] | None, path: Path) -> 
 def _value(document: Document, key: str, value: object, path: Path) -> Iterator[Problem]:
     if value is None:
         return
-    text = str(value)
+    if isinstance(value, (dict, list, float)):
+        yield document.problem(path, "this is not one of PVE's values", "Put it in quotes, as PVE writes it.")
+        return
+    text = str(int(value)) if isinstance(value, bool) else str(value)
     if not text or not text.isprintable():
         yield document.problem(path, "this is empty or holds line ends", "Write the value as PVE does, or null.")
         return

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from pvekit.model.stack import scalars as s
 from pvekit.model.stack.scalars import wrong
+
+NicModel = Literal["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3", "pcnet", "ne2k_pci", "i82551"]
+NIC_MODELS: tuple[str, ...] = get_args(NicModel)
+DESCRIPTION_LIMIT = 7000
+"""Characters; PVE takes 8192, the rest is for pvekit's mark."""
 
 
 class Shape(BaseModel):
@@ -99,9 +104,7 @@ class NicShape(Shape):
 
     bridge: s.Bridge | None = maybe("Default: the VM's bridge.")
     slot: s.NicSlot | None = maybe("PVE's name of the slot. Default: net0, net1 ... in order.")
-    model: Literal["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3", "pcnet", "ne2k_pci", "i82551"] = default(
-        "virtio", "Card type."
-    )
+    model: NicModel = default("virtio", "Card type.")
     mac: s.Mac | None = maybe("Default: chosen by PVE.")
     vlan: int | None = maybe("VLAN tag.", ge=1, le=4094)
     mtu: int | None = maybe("1 = the bridge's.", ge=1, le=65520)
@@ -168,6 +171,9 @@ UserData = Annotated[
 ]
 
 
+PveValue = Annotated[Any, WithJsonSchema({"type": ["string", "integer", "boolean", "null"]})]
+
+
 class VmFields(Shape):
     """What a VM and ``defaults`` have in common. Unset means: the default, then pvekit's own."""
 
@@ -201,14 +207,14 @@ class VmFields(Shape):
     tags: list[s.Tag] | None = maybe("Further tags in PVE.")
     pool: s.Pool | None = maybe("Resource pool.")
     protection: bool | None = maybe("Refuse to delete it. Default false.")
-    description: Annotated[str, Field(max_length=4000)] | None = maybe("Notes in PVE.")
+    description: Annotated[str, Field(max_length=DESCRIPTION_LIMIT)] | None = maybe("Notes in PVE.")
     packages: list[s.Package] | None = maybe("Packages that the guest has.")
     timezone: s.Timezone | None = maybe("For example Europe/Berlin. Default: the image's.")
     updates: Literal["security", "all", "none"] | None = maybe("Automatic updates. Default security.")
     users: list[UserShape] | None = maybe("Further users in the guest.")
     ansible: AnsibleShape | None = maybe("Playbooks of your own.")
     options: dict[str, Any] | None = maybe("What only this kind knows.")
-    pve: dict[str, str | int | bool | None] | None = maybe(
+    pve: dict[str, PveValue] | None = maybe(
         "PVE's own settings where they should differ from the kind's; null leaves one as PVE has it."
     )
 

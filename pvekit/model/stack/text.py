@@ -165,13 +165,13 @@ class _Reader:
             return text
         if _OLD_BOOL.fullmatch(text):
             self.document.old_booleans.add(path)
-        return _plain(text)
+        return plain(text)
 
     def note(self, path: Path, message: str, hint: str) -> None:
         self.document.problems.append(self.document.problem(path, message, hint))
 
 
-def _plain(text: str) -> object:
+def plain(text: str) -> object:
     """Return what an unquoted scalar means."""
     if _NULL.fullmatch(text):
         return None
