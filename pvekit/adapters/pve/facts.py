@@ -148,10 +148,10 @@ def version(pve: Pve) -> tuple[int, int, int]:
     return int(found[1]), int(found[2]), int(found[3] or 0)
 
 
-def permissions(pve: Pve) -> dict[str, set[str]]:
-    """Return the asker's own privileges: path to privileges (propagated or not)."""
+def permissions(pve: Pve) -> dict[str, dict[str, bool]]:
+    """Return the asker's own privileges by path; the value says whether they reach what is below."""
     answer: Mapping[str, Mapping[str, Any]] = pve.get("/access/permissions") or {}
-    return {path: set(privileges) for path, privileges in answer.items()}
+    return {path: {name: bool(int(flag)) for name, flag in held.items()} for path, held in answer.items()}
 
 
 def resources(pve: Pve) -> Resources:

@@ -1,0 +1,39 @@
+"""pvekit plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pvekit.cli.options import json_option, lab_option, only_option, stack_argument
+
+CHANGES = 2
+"""Exit code when there is something to do."""
+
+
+@click.command()
+@stack_argument
+@only_option
+@lab_option
+@json_option
+@click.option("--provision", is_flag=True, help="Plan the playbooks even where their inputs did not change.")
+@click.option("--restart", is_flag=True, help="Plan restarts of VMs whose changes wait for one.")
+@click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan as JSON here.")
+def command(
+    stack: Path, only: tuple[str, ...], lab: bool, as_json: bool, provision: bool, restart: bool, out: Path | None
+) -> int:
+    """Show what would change, and why. Changes nothing.
+
+    Exit code 0: nothing to do, 2: changes, 1 and others: errors.
+    """
+    from pvekit.cli import show
+    from pvekit.workflows.planning import make_plan
+    from pvekit.workflows.session import open_session
+
+    with open_session(stack, lab=lab) as session:
+        plan = make_plan(session, only=only, provision=provision, restart=restart).plan
+    if out is not None:
+        out.write_text(show.as_json(plan) + "\n")
+    click.echo(show.as_json(plan) if as_json else show.plan_text(plan))
+    return 0 if plan.empty else CHANGES

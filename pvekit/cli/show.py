@@ -1,0 +1,107 @@
+"""Plans, statuses and volumes as text."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any
+
+import click
+
+from pvekit.model.plan import Action, Change, Cost, Effect, Plan, Verb
+from pvekit.model.units import GIB, format_size
+
+_SIGN = {Verb.CREATE: ("+", "green"), Verb.STOP: ("-", "red"), Verb.UNSEED: ("-", "red")}
+_QUIET = frozenset({Verb.SEED, Verb.AWAIT, Verb.SETTLE, Verb.UNSEED, Verb.VERIFY, Verb.START})
+
+
+def plan_text(plan: Plan) -> str:
+    """Return the plan for a person to read."""
+    if plan.empty:
+        return "\n".join([f"{plan.stack}: no changes.", *_notes(plan.notes)])
+    lines = [f"{plan.stack}: {_count(plan.actions)}", ""]
+    for action in plan.actions:
+        if action.verb is Verb.IMAGE:
+            _, image, storage, node = action.id.split(":")
+            lines.append(f"  image {image} on {storage} ({node})")
+    for vm in dict.fromkeys(a.vm for a in plan.actions if a.vm):
+        lines += _vm_lines(vm, plan.of(vm))
+    lines += ["", *_cost_lines(plan.costs)]
+    if plan.root_steps:
+        lines += ["", "steps that PVE refuses to an API token:", *(f"  {step}" for step in plan.root_steps)]
+    return "\n".join([*lines, *_notes(plan.notes)])
+
+
+def _count(actions: Sequence[Action]) -> str:
+    new = sum(1 for a in actions if a.verb is Verb.CREATE)
+    others = {a.vm for a in actions if a.vm} - {a.vm for a in actions if a.verb is Verb.CREATE}
+    parts = [f"{new} VM{'s' if new != 1 else ''} to create"] if new else []
+    parts += [f"{len(others)} VM{'s' if len(others) != 1 else ''} to change"] if others else []
+    return ", ".join(parts)
+
+
+def _vm_lines(vm: str, actions: Sequence[Action]) -> list[str]:
+    creating = any(a.verb is Verb.CREATE for a in actions)
+    lines = [click.style(f"  {'+' if creating else '~'} {vm}", bold=True)]
+    for action in actions:
+        if action.verb is Verb.CREATE:
+            lines += [f"      {c.target}: {c.after}" for c in action.changes]
+        elif action.verb not in _QUIET or not creating:
+            danger = click.style(f"  {action.danger}!", fg="red") if action.danger else ""
+            lines.append(f"      {action.verb.value}: {action.why}{danger}")
+            lines += [_change(change) for change in action.changes]
+    if creating:
+        rest = [a.verb.value for a in actions if a.verb not in (Verb.CREATE, Verb.SEED, Verb.IMAGE)]
+        lines.append(f"      then: {', '.join(rest) if rest else 'stays off'}")
+    return lines
+
+
+def _change(change: Change) -> str:
+    after = "(removed)" if change.after is None else change.after
+    before = "(not set)" if change.before is None else change.before
+    forecast = {Effect.LIVE: "live", Effect.RESTART: "forecast: needs a restart", Effect.NEW: "with the next start"}
+    return f"        {change.target}: {before} -> {after}  [{forecast[change.effect]}]"
+
+
+def _cost_lines(costs: Iterable[Cost]) -> list[str]:
+    lines = []
+    for cost in costs:
+        used = f" + {cost.memory_used_mib} MiB of others" if cost.memory_used_mib else ""
+        text = f"  {cost.node}: memory {cost.memory_mib} MiB{used} of {cost.memory_total_mib} MiB"
+        text += f", {cost.threads} virtual CPUs on {cost.threads_total} threads"
+        for name, size in sorted(cost.disk.items()):
+            free = cost.disk_free.get(name)
+            room = f" of {free / GIB:.1f} GiB free" if free is not None else ""
+            text += f", {name}: up to {format_size(size)} new{room}"
+        lines.append(text)
+    return ["costs:", *lines] if lines else []
+
+
+def _notes(notes: Iterable[str]) -> list[str]:
+    return [f"note: {note}" for note in notes]
+
+
+def as_json(value: Any) -> str:
+    """Return any of our values as indented JSON."""
+    return json.dumps(value, default=_plain, indent=2, sort_keys=True)
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return str(value)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return aligned columns."""
+    widths = [max(len(str(row[index])) for row in [header, *rows]) for index in range(len(header))]
+    lines = [
+        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]
+    ]
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,131 @@
+"""How a VM should be, in PVE's own terms. Made by ``guests``, compared and carried out by ``provision``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pvekit.model.cloudinit import Seed, SeedNic, SeedUser, seed
+from pvekit.model.stack.secret import SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredDisk:
+    """One disk. ``image`` names the stack's image that it is made from (None: empty)."""
+
+    slot: str
+    storage: str
+    size_bytes: int
+    image: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredSeed:
+    """What the first boot is told. The password is a reference; it is resolved only when the seed is written."""
+
+    hostname: str
+    instance_id: str
+    user: str
+    ssh_keys: tuple[str, ...]
+    nics: tuple[SeedNic, ...]
+    password: SecretRef | None = None
+    dns: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    user_data: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_keys(self, keys: tuple[str, ...]) -> DesiredSeed:
+        """Return the seed with these public keys for its user, each once."""
+        return replace(self, ssh_keys=tuple(dict.fromkeys(keys)))
+
+    def render(self, password: str = "") -> Seed:
+        """Return the three documents. ``password`` is in clear (empty: the user has none)."""
+        return seed(
+            hostname=self.hostname,
+            instance_id=self.instance_id,
+            user=SeedUser(self.user, self.ssh_keys, password=password),
+            nics=self.nics,
+            dns=self.dns,
+            search=self.search,
+            extra=self.user_data,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioning:
+    """What Ansible does to the guest: playbooks in order (paths), variables, and the digest of both.
+
+    ``secrets`` are the variables that hold secret references at any depth; they are resolved when the playbook runs.
+    """
+
+    playbooks: tuple[str, ...]
+    variables: Mapping[str, Any]
+    secrets: Mapping[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for the guest, in seconds."""
+
+    agent: float = 600.0
+    cloud_init: float = 900.0
+    ssh: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredVm:
+    """How one VM should be.
+
+    ``config`` holds the PVE keys that are compared on every plan, ``create_only`` those that are only sent with the
+    create call (``efidisk0``, ``tpmstate0``, whose values PVE rewrites). ``macs`` are the NICs' addresses in order,
+    ``static`` the first NIC's static address without its prefix length (empty with DHCP).
+    """
+
+    name: str
+    kind: str
+    node: str
+    vmid: int | None
+    config: Mapping[str, str]
+    disks: tuple[DesiredDisk, ...]
+    create_only: Mapping[str, str]
+    iso_storage: str
+    image_storage: str
+    running: bool
+    seed: DesiredSeed | None
+    user: str
+    macs: tuple[str, ...]
+    static: str
+    description: str
+    tags: tuple[str, ...]
+    pool: str
+    provisioning: Provisioning
+    patience: Patience = Patience()
+    ready_ports: tuple[int, ...] = ()
+
+    @property
+    def memory_mib(self) -> int:
+        """Return the memory in MiB."""
+        return int(self.config["memory"])
+
+    @property
+    def threads(self) -> int:
+        """Return the number of virtual CPUs."""
+        return int(self.config.get("cores", "1")) * int(self.config.get("sockets", "1"))
+
+    @property
+    def boot(self) -> str:
+        """Return the boot order, which has to be written whenever a CD is detached."""
+        return self.config["boot"]
+
+
+def mac_for(stack: str, vm: str, index: int) -> str:
+    """Return a MAC address in Proxmox's own range (BC:24:11), always the same for the same NIC.
+
+    PVE would draw one at random; the seed has to name it before the VM exists.
+    """
+    digest = hashlib.sha256(f"{stack}/{vm}/{index}".encode()).digest()
+    return "BC:24:11:" + ":".join(f"{byte:02X}" for byte in digest[:3])

@@ -1,0 +1,67 @@
+"""Brings an image to a storage: downloaded by the node itself, or uploaded from here."""
+
+from __future__ import annotations
+
+from pvekit.adapters import pve as api
+from pvekit.engine import Context
+from pvekit.model.errors import ImageInvalid, PvekitError
+from pvekit.model.plan import Action
+from pvekit.provision.apply.job import Job, ResolvedImage
+
+
+def image(job: Job, action: Action, context: Context) -> None:
+    """Make sure that the image is there. Its name carries its digest, so a file of that name is the right one."""
+    _, name, storage, node = action.id.split(":")
+    found = job.images(name, context.log)
+    volid = f"{storage}:import/{found.filename}"
+
+    def there() -> bool:
+        return any(volume.volid == volid for volume in api.content(job.pve, node, storage, "import"))
+
+    if there():
+        context.log(f"{volid} is there")
+    else:
+        context.log(f"bringing {volid}")
+        try:
+            job.task("", context, lambda: _bring(job, found, node, storage, context), there, abort=True)
+        except PvekitError as error:
+            if "checksum" not in str(error).lower():
+                raise
+            raise ImageInvalid(
+                f"{error.message}\n  expected {found.algorithm}: {found.checksum}",
+                where=f"image {name}",
+                hint="The publisher may have replaced it: compare its checksum list, then write the new checksum.",
+            ) from error
+    job.volumes[name, storage, node] = volid
+
+
+def _bring(job: Job, found: ResolvedImage, node: str, storage: str, context: Context) -> str:
+    if found.path is None:
+        return api.download_url(
+            job.pve,
+            node,
+            storage,
+            found.url,
+            content="import",
+            filename=found.filename,
+            checksum=found.checksum,
+            algorithm=found.algorithm,
+        )
+    told = 0
+
+    def progress(sent: int, size: int) -> None:
+        nonlocal told
+        if size and sent * 10 // size > told:
+            told = sent * 10 // size
+            context.log(f"sent {sent * 100 // size} % of {size >> 20} MiB")
+
+    return api.upload(
+        job.pve,
+        node,
+        storage,
+        found.path,
+        content="import",
+        sha256=found.checksum,
+        filename=found.filename,
+        progress=progress,
+    )

@@ -1,0 +1,195 @@
+"""What all verbs share: the door to PVE, the desired VMs, and what was learned about each VM on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pvekit.adapters import pve as api
+from pvekit.adapters.sshkeys import HostKey, parse_host_key
+from pvekit.engine import Context
+from pvekit.model.desired import DesiredVm
+from pvekit.model.errors import Interrupted, NotFound, ServerBusy, TaskFailed
+from pvekit.model.event import Emit
+from pvekit.model.facts import Facts, VmFacts, VmRow
+from pvekit.model.mark import Mark, Stage, strip, vm_tag, write
+from pvekit.model.task import Ending, TaskResult
+
+_LOCK_TRIES = 5
+_CREATING = frozenset({"create", "clone"})
+# Ten minutes in all: an image is copied while the lock is held.
+_PAUSES = (0.2, 0.3, 0.5, *([1.0] * 60), *([2.0] * 270))
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedImage:
+    """An image whose bytes are known: its content-addressed file name and where they come from.
+
+    One of ``url`` and ``path`` is set. ``virtual_size`` is in bytes, None when it is not known beforehand.
+    """
+
+    filename: str
+    algorithm: str
+    checksum: str
+    url: str = ""
+    path: Path | None = None
+    virtual_size: int | None = None
+
+
+class Images(Protocol):
+    """Finds the bytes of an image of the stack: reads the lock file, hashes a file, builds it."""
+
+    def __call__(self, name: str, log: Callable[[str], None]) -> ResolvedImage:
+        """Return the image. Raises ImageInvalid."""
+
+
+@dataclass(slots=True)
+class Live:
+    """What is known about one VM while the plan is carried out. Its steps follow each other, so no lock is needed."""
+
+    vmid: int
+    node: str
+    mark: Mark
+    host_key: HostKey | None = None
+    address: str = ""
+    seed: str = ""
+
+
+@dataclass(slots=True)
+class Job:
+    """One run. ``secret`` resolves a reference to its text; ``playbook`` finds a playbook by its name in the stack."""
+
+    stack: str
+    pve: api.Pve
+    poller: api.TaskPoller
+    vms: Mapping[str, DesiredVm]
+    facts: Facts
+    images: Images
+    secret: Callable[[Any], str]
+    playbook: Callable[[str], Path]
+    key_path: Path
+    public_key: str
+    known_hosts: Path
+    emit: Emit
+    stop: threading.Event = field(default_factory=threading.Event)
+    files: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a file of the whole stack is written."""
+    live: dict[str, Live] = field(default_factory=dict)
+    volumes: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    seeds: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Start from what the plan saw."""
+        for name, own in self.facts.own.items():
+            mark = own.mark or Mark(self.stack, name, self.vms[name].kind if name in self.vms else "", Stage.READY)
+            key = parse_host_key(mark.host_key) if mark.host_key else None
+            self.live[name] = Live(own.row.vmid, own.row.node, mark, host_key=key, seed=mark.seed)
+
+    def where(self, name: str) -> str:
+        """Return a VM as messages name it."""
+        live = self.live.get(name)
+        return f"{name} (VMID {live.vmid})" if live else name
+
+    def read(self, name: str) -> VmFacts:
+        """Read one VM again. Raises NotFound when it is gone."""
+        live = self.live[name]
+        found = api.pending(self.pve, live.node, live.vmid)
+        row = VmRow(live.vmid, live.node, name, running=True, tags=frozenset(), lock="", memory=0, threads=0)
+        return VmFacts(row, found.current, found.pending, found.delete, found.digest, live.mark)
+
+    def row(self, name: str) -> VmRow | None:
+        """Return the VM's row in ``/cluster/resources`` by its tag; None when there is none."""
+        tag = vm_tag(self.stack, name)
+        for vm in api.resources(self.pve).vms:
+            if tag in vm.tags:
+                running = vm.status == "running"
+                return VmRow(vm.vmid, vm.node, vm.name, running, frozenset(vm.tags), vm.lock, vm.maxmem, vm.maxcpu)
+        return None
+
+    def remember(self, name: str, mark: Mark, **changes: str) -> None:
+        """Write the mark into the description, together with other changes, with the digest of a fresh read."""
+        live = self.live[name]
+
+        def put() -> None:
+            now = api.pending(self.pve, live.node, live.vmid)
+            text = write(strip(now.current.get("description", "")), mark)
+            api.set_config(self.pve, live.node, live.vmid, {"description": text, **changes}, digest=now.digest)
+
+        def done() -> bool:
+            now = api.pending(self.pve, live.node, live.vmid)
+            return write("", mark) in now.current.get("description", "")
+
+        api.settle(put, done)
+        live.mark = mark
+
+    def task(
+        self,
+        name: str,
+        context: Context,
+        begin: Callable[[], str],
+        took_effect: Callable[[], bool],
+        *,
+        abort: bool = False,
+    ) -> TaskResult | None:
+        """Begin a task and wait for its end. None when its answer was lost but a look showed that it took effect.
+
+        A task that did not get a lock did nothing, and is begun again once ``took_effect`` has confirmed that.
+        With ``abort`` the task is stopped when the person presses Ctrl-C; else it is waited for. Raises TaskFailed.
+        """
+        for attempt in range(1, _LOCK_TRIES + 1):
+            upid = api.settle(begin, took_effect)
+            if not upid:
+                return None
+            result = self._wait(upid, context, abort=abort)
+            if result.ending is Ending.WARNINGS:
+                context.log(f"ended with warnings: {result.tail(3)}")
+            if result.ok or took_effect():
+                return result
+            if not api.lock_timeout(result) or attempt == _LOCK_TRIES:
+                raise TaskFailed(
+                    f"{result.exitstatus}\n{result.tail()}".strip(),
+                    where=f"{self.where(name)}: {api.parse_upid(upid).type}",
+                    hint=f"The whole log is on the node under {upid}",
+                )
+            context.log("did not get the lock; trying again")
+            context.sleep(min(10.0, 0.5 * 2**attempt))
+        raise ServerBusy("no try left", status=0, where=self.where(name))
+
+    def _wait(self, upid: str, context: Context, *, abort: bool) -> TaskResult:
+        ended = False
+        while True:
+            try:
+                return self.poller.wait(upid, context.log, timeout=1.0 if abort and not ended else None)
+            except TaskFailed:
+                if abort and context.cancelled() and not ended:
+                    self.poller.abort(upid)
+                    ended = True
+
+    def exists(self, name: str) -> bool:
+        """Return whether PVE has this VM with our tag, waiting while it is still being created."""
+        live = self.live[name]
+        return self.owner(live.node, live.vmid) == vm_tag(self.stack, name)
+
+    def owner(self, node: str, vmid: int) -> str:
+        """Return the tag of this stack that a VMID carries: empty when it carries none, or when there is no such VM.
+
+        While a VM is being created its configuration says nothing yet, so this waits for the lock to go.
+        """
+        for pause in _PAUSES:
+            try:
+                config = api.pending(self.pve, node, vmid).current
+            except NotFound:
+                return ""
+            if config.get("lock", "") not in _CREATING:
+                break
+            self.sleep(pause)
+        tags = config.get("tags", "").replace(",", ";").split(";")
+        return next((tag for tag in tags if tag.startswith(f"pvekit.{self.stack}.")), "")
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep; raises Interrupted as soon as the run is stopped."""
+        if self.stop.wait(seconds):
+            raise Interrupted("stopped on request")

@@ -1,0 +1,88 @@
+"""The cloud-init seed: made here, uploaded as an ISO, detached and deleted once the guest has read it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from pvekit.adapters import pve as api
+from pvekit.adapters.iso import write_iso
+from pvekit.engine import Context
+from pvekit.model.cloudinit import LABEL
+from pvekit.model.errors import NotFound
+from pvekit.model.mark import Stage
+from pvekit.model.plan import Action
+from pvekit.provision.apply.job import Job
+
+
+def prefix(stack: str, vm: str) -> str:
+    """Return how the names of all seeds of a VM begin. Neither name can hold a dot, so no two VMs share it."""
+    return f"pvekit.{stack}.{vm}."
+
+
+def seed(job: Job, action: Action, context: Context) -> None:
+    """Upload the seed. Its name carries its digest; an upload of the same bytes changes nothing."""
+    vm = job.vms[action.vm]
+    assert vm.seed is not None  # noqa: S101 - the plan has no seed action otherwise
+    password = job.secret(vm.seed.password) if vm.seed.password is not None else ""
+    keys = (*vm.seed.ssh_keys, job.public_key)
+    documents = vm.seed.with_keys(keys).render(password)
+    data = write_iso(documents.files(), LABEL)
+    digest = hashlib.sha256(data).hexdigest()
+    filename = f"{prefix(job.stack, vm.name)}{digest[:12]}.iso"
+    volid = f"{vm.iso_storage}:iso/{filename}"
+
+    def there() -> bool:
+        return any(volume.volid == volid for volume in api.content(job.pve, vm.node, vm.iso_storage, "iso"))
+
+    # In memory where the system has such a place: the seed may hold a password.
+    place = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="pvekit-", dir=place) as folder:
+        path = Path(folder) / filename
+        path.touch(mode=0o600)
+        path.write_bytes(data)
+
+        def begin() -> str:
+            return api.upload(job.pve, vm.node, vm.iso_storage, path, content="iso", sha256=digest, filename=filename)
+
+        job.task(vm.name, context, begin, there)
+    job.seeds[vm.name] = volid
+
+
+def settle(job: Job, action: Action, context: Context) -> None:
+    """Detach the seed and note that the first boot is over.
+
+    The boot order goes with it: PVE adds an emptied CD drive to the pending order otherwise.
+    """
+    vm, live = job.vms[action.vm], job.live[action.vm]
+    mark = live.mark.with_stage(Stage.BOOTED, host_key=str(live.host_key or ""))
+    job.remember(vm.name, mark, ide2="none,media=cdrom", boot=vm.boot)
+    context.log("seed detached")
+
+
+def unseed(job: Job, action: Action, context: Context) -> None:
+    """Delete every seed of this VM, those of interrupted runs included."""
+    vm = job.vms[action.vm]
+    start = f"{vm.iso_storage}:iso/{prefix(job.stack, vm.name)}"
+    node = job.live[vm.name].node
+
+    def left() -> list[str]:
+        volumes = api.content(job.pve, node, vm.iso_storage, "iso")
+        return [volume.volid for volume in volumes if volume.volid.startswith(start)]
+
+    for volid in left():
+        context.log(f"deleting {volid}")
+        try:
+            _delete(job, vm.name, node, volid, context)
+        except NotFound:
+            context.log(f"{volid} is gone already")
+
+
+def _delete(job: Job, name: str, node: str, volid: str, context: Context) -> None:
+    storage = volid.partition(":")[0]
+
+    def gone() -> bool:
+        return all(volume.volid != volid for volume in api.content(job.pve, node, storage, "iso"))
+
+    job.task(name, context, lambda: api.delete_volume(job.pve, node, volid), gone)

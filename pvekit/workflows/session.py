@@ -1,0 +1,80 @@
+"""Opens a stack file and the PVE it speaks of. ``host: lab`` (or --lab) starts the embedded node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pvekit import guests
+from pvekit.adapters import pve as api
+from pvekit.adapters.secrets import resolve
+from pvekit.adapters.stackfile import load_stack
+from pvekit.model.stack import Parallel, SecretRef, Stack
+from pvekit.workflows.places import lab_state
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open stack. ``folder`` is where its relative paths start."""
+
+    stack: Stack
+    folder: Path
+    pve: api.Pve
+    parallel: Parallel
+    token_id: str
+    lab: bool
+
+    def secret(self, ref: SecretRef) -> str:
+        """Return the text of a secret. Raises SecretUnavailable."""
+        return resolve(ref, folder=self.folder).reveal()
+
+
+def read_stack(path: Path) -> Stack:
+    """Return the stack in a file. Raises StackInvalid with every mistake."""
+    return load_stack(path, guests.kinds())
+
+
+@contextmanager
+def open_session(path: Path, *, lab: bool = False, on_request: api.client.OnRequest | None = None) -> Iterator[Session]:
+    """Open a stack and its PVE; nothing is sent before the first read."""
+    stack = read_stack(path)
+    folder = path.absolute().parent
+    in_lab = lab or stack.host is None
+    endpoint = _lab() if in_lab else _host(stack, folder)
+    parallel = stack.host.parallel if stack.host is not None and not in_lab else Parallel()
+    who = endpoint.token.id if endpoint.token else endpoint.login.user if endpoint.login else ""
+    with api.Pve.open(endpoint, on_request=on_request) as pve:
+        yield Session(stack, folder, pve, parallel, who, in_lab)
+
+
+def _lab() -> api.Endpoint:
+    from pvekit.lab import control
+
+    node = control.start(lab_state())
+    token = api.Token(node.token_id, node.token_secret)
+    return api.Endpoint((node.endpoint,), api.Trust((node.fingerprint,)), token)
+
+
+def _host(stack: Stack, folder: Path) -> api.Endpoint:
+    host = stack.host
+    assert host is not None  # noqa: S101 - asked for only when the stack names a host
+
+    def text(ref: SecretRef) -> str:
+        return resolve(ref, folder=folder).reveal()
+
+    fields: dict[str, Any] = {}
+    if host.token is not None:
+        fields["token"] = api.Token(host.token.id, text(host.token.secret))
+    # The password is only asked for when there is no token: most runs never need it.
+    elif host.login is not None:
+        fields["login"] = api.Login(host.login.user, text(host.login.password))
+    return api.Endpoint(
+        host.endpoints,
+        api.Trust(host.fingerprints),
+        connect_timeout=host.timeouts.connect_s,
+        read_timeout=host.timeouts.read_s,
+        **fields,
+    )

@@ -1,0 +1,108 @@
+"""Plan, do, look again: the main job."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pvekit import engine
+from pvekit.adapters import pve as api
+from pvekit.adapters.data import data_dir
+from pvekit.adapters.sshkeys import ensure_keypair
+from pvekit.engine import Fate, Outcome
+from pvekit.model.errors import Interrupted, PvekitError
+from pvekit.model.event import Emit
+from pvekit.model.plan import Plan
+from pvekit.provision.apply.job import Job
+from pvekit.provision.apply.steps import limits, steps
+from pvekit.workflows.images import StackImages
+from pvekit.workflows.places import key_path, known_hosts
+from pvekit.workflows.planning import Planned, make_plan
+from pvekit.workflows.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where a VM is reached."""
+
+    vm: str
+    vmid: int
+    node: str
+    address: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run ended. ``left`` is what a second plan still finds (empty when all is as desired)."""
+
+    outcomes: tuple[Outcome, ...]
+    reached: tuple[Reach, ...]
+    left: Plan | None
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """Return the steps that failed."""
+        return tuple(outcome for outcome in self.outcomes if outcome.fate is Fate.FAILED)
+
+    @property
+    def cancelled(self) -> bool:
+        """Return whether the person stopped the run."""
+        return any(outcome.fate is Fate.CANCELLED for outcome in self.outcomes)
+
+    @property
+    def error(self) -> PvekitError | None:
+        """Return the first failure, which gives the exit code; Interrupted after Ctrl-C; None when all went well."""
+        if self.failed:
+            return self.failed[0].error
+        return Interrupted("stopped") if self.cancelled else None
+
+
+def carry_out(session: Session, planned: Planned, emit: Emit, *, only: Collection[str] = ()) -> Report:
+    """Carry a plan out, then read everything again and plan once more."""
+    stop = threading.Event()
+    with api.TaskPoller(session.pve) as poller:
+        job = _job(session, planned, poller, emit, stop)
+        outcomes = engine.run(steps(job, planned.plan), limits=limits(job, session.parallel), emit=emit, stop=stop)
+    report = Report(outcomes, _reached(job), None)
+    if report.error is not None:
+        return report
+    return Report(outcomes, report.reached, make_plan(session, only=only).plan)
+
+
+def _job(session: Session, planned: Planned, poller: api.TaskPoller, emit: Emit, stop: threading.Event) -> Job:
+    key = key_path()
+    hosts = known_hosts(session.stack.name)
+    hosts.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Job(
+        stack=session.stack.name,
+        pve=session.pve,
+        poller=poller,
+        vms={vm.name: vm for vm in planned.vms},
+        facts=planned.facts,
+        images=StackImages(session.stack, session.folder),
+        secret=session.secret,
+        playbook=_playbook,
+        key_path=key,
+        public_key=ensure_keypair(key),
+        known_hosts=hosts,
+        emit=emit,
+        stop=stop,
+    )
+
+
+def _playbook(name: str) -> Path:
+    """Return a playbook: ours by its bare name, the stack's own by the absolute path that the loader gave it."""
+    path = Path(name)
+    return path if path.is_absolute() else data_dir("playbooks") / name
+
+
+def _reached(job: Job) -> tuple[Reach, ...]:
+    users: Mapping[str, str] = {name: vm.user for name, vm in job.vms.items()}
+    return tuple(
+        Reach(name, live.vmid, live.node, live.address, users[name])
+        for name, live in job.live.items()
+        if live.address and name in users
+    )
