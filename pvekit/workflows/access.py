@@ -14,7 +14,7 @@ from pvekit.workflows.session import Session
 from pvekit.workflows.status import VmState, find
 
 if TYPE_CHECKING:
-    from pvekit.adapters.pve.console import Console
+    from pvekit.adapters.pve.terminal import Console
 
 _LOGS = ("/var/log/cloud-init-output.log", "/var/log/cloud-init.log")
 
