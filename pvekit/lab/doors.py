@@ -90,11 +90,20 @@ class Machines(Protocol):
         """Tell the running VM that its disk now has this size (bytes)."""
 
     def snapshot_memory(self, vmid: int, name: str, log: Log) -> None:
-        """Save the RAM of the running VM under that name."""
+        """Save the RAM of the running VM under that name, its disks in the same moment.
+
+        ``Disks.snapshot`` of those disks under the same name is then already done and does nothing.
+        """
+
+    def restore_memory(self, vm: VmStart, name: str, log: Log) -> None:
+        """Start a stopped VM in the state that ``snapshot_memory`` saved, disks included."""
 
 
 class Disks(Protocol):
-    """Makes and changes disk images. ``fmt`` is ``qcow2`` or ``raw``; sizes are bytes."""
+    """Makes and changes disk images. ``fmt`` is ``qcow2`` or ``raw``; sizes are bytes.
+
+    Everything but ``rollback`` also works on a disk that a running VM uses: it is then done by that VM.
+    """
 
     def create(self, path: Path, size: int, fmt: str) -> None:
         """Make an empty image."""
