@@ -1,0 +1,340 @@
+"""Both doors without QEMU: VMs are small files that say "running", disks are small files that say their size.
+
+For tests of the API and for benchmarks. A guest answers through a scripted agent as soon as it runs.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: ARG002 - the doors' signatures are given; a hollow machine needs few of the arguments
+import base64
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pvekit.lab.doors import DoorError, Log, VmStart
+from pvekit.lab.store import write_atomic
+
+MAGIC = b"hollow-image\n"
+QCOW2 = b"QFI\xfb"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+def guest_files(vmid: int, name: str) -> dict[str, bytes]:
+    """Return the files that a hollow guest offers to the agent."""
+    seed = hashlib.sha256(f"hollow {vmid}".encode()).digest()
+    blob = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20" + seed
+    stamp = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
+    source = "DataSourceNoCloud [seed=/dev/sr0]"
+    stages = {
+        stage: {"errors": [], "finished": 20.0, "recoverable_errors": {}, "start": 10.0}
+        for stage in ("init", "init-local", "modules-config", "modules-final")
+    }
+    return {
+        "/etc/hostname": f"{name}\n".encode(),
+        "/etc/ssh/ssh_host_ed25519_key.pub": b"ssh-ed25519 " + base64.b64encode(blob) + f" root@{name}\n".encode(),
+        "/run/cloud-init/status.json": json.dumps({"v1": {"datasource": source, "stage": None, **stages}}).encode(),
+        "/run/cloud-init/result.json": json.dumps({"v1": {"datasource": source, "errors": []}}).encode(),
+        "/run/cloud-init/hollow-started": stamp.encode(),
+    }
+
+
+class HollowMachines:
+    """VMs that only claim to run; the claim is a file, so it survives the server.
+
+    ``boot_seconds`` is how long the agent stays silent after a start, ``shuts_down`` whether guests obey a
+    shutdown request.
+    """
+
+    def __init__(self, state: Path, *, boot_seconds: float = 0.0, shuts_down: bool = True) -> None:
+        """Take up what runs already."""
+        self.folder = state / "hollow"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.boot_seconds = boot_seconds
+        self.shuts_down = shuts_down
+        self._lock = threading.RLock()
+        self._running: dict[int, dict[str, Any]] = {
+            int(path.stem): json.loads(path.read_text(encoding="utf-8")) for path in self.folder.glob("*.json")
+        }
+        self._open: dict[int, tuple[int, str, bytearray]] = {}
+        self._handles = 0
+
+    def _save(self, vmid: int) -> None:
+        write_atomic(self.folder / f"{vmid}.json", json.dumps(self._running[vmid]).encode())
+
+    def _get(self, vmid: int) -> dict[str, Any]:
+        state = self._running.get(vmid)
+        if state is None:
+            raise DoorError(f"VM {vmid} not running")
+        return state
+
+    def start(self, vm: VmStart, log: Log) -> None:
+        """Say that it runs; a missing volume is an error as with QEMU."""
+        for volume, path in vm.volumes.items():
+            if not path.exists():
+                raise DoorError(f"volume '{volume}' does not exist")
+        with self._lock:
+            self._running[vm.vmid] = {
+                "since": time.time(), "paused": False, "config": dict(vm.config), "name": vm.name, "files": {},
+            }  # fmt: skip
+            self._save(vm.vmid)
+
+    def stop(self, vmid: int, log: Log) -> None:
+        """Say that it does not run."""
+        with self._lock:
+            self._running.pop(vmid, None)
+            (self.folder / f"{vmid}.json").unlink(missing_ok=True)
+
+    def shutdown(self, vmid: int, timeout: float, log: Log) -> bool:
+        """Obey, or wait for the time-out."""
+        if not self.shuts_down:
+            time.sleep(timeout)
+            return False
+        self.stop(vmid, log)
+        return True
+
+    def reset(self, vmid: int) -> None:
+        """Boot again."""
+        with self._lock:
+            self._get(vmid)["since"] = time.time()
+            self._save(vmid)
+
+    def pause(self, vmid: int) -> None:
+        """Stop the CPUs."""
+        self._pause(vmid, paused=True)
+
+    def resume(self, vmid: int) -> None:
+        """Let the CPUs go on."""
+        self._pause(vmid, paused=False)
+
+    def _pause(self, vmid: int, *, paused: bool) -> None:
+        with self._lock:
+            self._get(vmid)["paused"] = paused
+            self._save(vmid)
+
+    def status(self, vmid: int) -> Mapping[str, Any] | None:
+        """Return a quiet guest's status."""
+        state = self._running.get(vmid)
+        if state is None:
+            return None
+        return {
+            "pid": 100000 + vmid,
+            "uptime": int(time.time() - state["since"]),
+            "qmpstatus": "paused" if state["paused"] else "running",
+            "cpu": 0.0,
+            "mem": 64 << 20,
+        }
+
+    def running(self) -> Sequence[int]:
+        """Return the VMIDs of all running VMs."""
+        return sorted(self._running)
+
+    def agent(self, vmid: int, command: str, arguments: Mapping[str, Any], timeout: float) -> Any:
+        """Answer as a healthy guest would."""
+        state = self._get(vmid)
+        booting = time.time() - state["since"] < self.boot_seconds
+        if booting or state["paused"] or state["config"].get("ostype", "").startswith("w"):
+            raise DoorError("QEMU guest agent is not running")
+        answer = _ANSWERS.get(command)
+        if answer is not None:
+            return answer(vmid, state)
+        if command in {"guest-file-open", "guest-file-read", "guest-file-write", "guest-file-close"}:
+            return self._file(vmid, state, command.removeprefix("guest-file-"), arguments)
+        if command == "guest-exec":
+            return {"pid": 4711}
+        if command == "guest-exec-status":
+            return {"exited": True, "exitcode": 0, "out-data": "", "err-data": ""}
+        if command in {"guest-shutdown", "guest-set-user-password", "guest-fstrim"}:
+            return {}
+        raise DoorError(f"The command {command} has not been found")
+
+    def _file(self, vmid: int, state: dict[str, Any], verb: str, arguments: Mapping[str, Any]) -> Any:
+        with self._lock:
+            if verb == "open":
+                return self._open_file(vmid, state, str(arguments["path"]), str(arguments.get("mode", "r")))
+            handle = int(arguments["handle"])
+            if handle not in self._open:
+                raise DoorError(f"handle '{handle}' has not been found")
+            owner, path, data = self._open[handle]
+            if verb == "read":
+                part = bytes(data[: int(arguments.get("count", 4096))])
+                del data[: len(part)]
+                return {"count": len(part), "buf-b64": base64.b64encode(part).decode(), "eof": not data}
+            if verb == "write":
+                content = base64.b64decode(arguments["buf-b64"])
+                data += content
+                state["files"][path] = base64.b64encode(bytes(data)).decode()
+                self._save(owner)
+                return {"count": len(content), "eof": False}
+            del self._open[handle]
+            return {}
+
+    def _open_file(self, vmid: int, state: dict[str, Any], path: str, mode: str) -> int:
+        written = {name: base64.b64decode(text) for name, text in state["files"].items()}
+        files = {**guest_files(vmid, state["name"]), **written}
+        if "w" not in mode and path not in files:
+            raise DoorError(f"failed to open file '{path}' (mode: '{mode}'): No such file or directory")
+        self._handles += 1
+        self._open[self._handles] = (vmid, path, bytearray(b"" if "w" in mode else files[path]))
+        return self._handles
+
+    def send_key(self, vmid: int, key: str) -> None:
+        """Accept any key."""
+        self._get(vmid)
+
+    def hmp(self, vmid: int, command: str) -> str:
+        """Answer ``info status``, echo the rest."""
+        state = self._get(vmid)
+        return f"VM status: {'paused' if state['paused'] else 'running'}\r\n" if command == "info status" else ""
+
+    def screenshot(self, vmid: int, target: Path) -> None:
+        """Write one black pixel as PNG."""
+        self._get(vmid)
+        target.write_bytes(base64.b64decode(_PIXEL))
+
+    def serial_socket(self, vmid: int) -> Path:
+        """Return where a serial console would be; there is none."""
+        self._get(vmid)
+        return self.folder / f"{vmid}.serial"
+
+    def hotplug(self, vm: VmStart, key: str, value: str, log: Log) -> bool:
+        """Take every device that PVE can plug in."""
+        with self._lock:
+            self._get(vm.vmid)["config"][key] = value
+            self._save(vm.vmid)
+        return True
+
+    def unplug(self, vm: VmStart, key: str, log: Log) -> bool:
+        """Let go of every device that PVE can unplug."""
+        with self._lock:
+            self._get(vm.vmid)["config"].pop(key, None)
+            self._save(vm.vmid)
+        return True
+
+    def grow(self, vmid: int, key: str, size: int) -> None:
+        """Accept the new size."""
+        self._get(vmid)
+
+    def snapshot_memory(self, vmid: int, name: str, log: Log) -> None:
+        """Accept."""
+        self._get(vmid)
+
+    def restore_memory(self, vm: VmStart, name: str, log: Log) -> None:
+        """Start it, as if it had gone on."""
+        self.start(vm, log)
+
+
+def _interfaces(_vmid: int, state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    loopback = {
+        "name": "lo", "hardware-address": "00:00:00:00:00:00",
+        "ip-addresses": [{"ip-address-type": "ipv4", "ip-address": "127.0.0.1", "prefix": 8}],
+    }  # fmt: skip
+    found: list[dict[str, Any]] = [loopback]
+    for key in sorted(state["config"]):
+        match = re.search(r"=(([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2})", state["config"][key])
+        if re.fullmatch(r"net\d+", key) and match:
+            addresses = [{"ip-address-type": "ipv4", "ip-address": "10.0.2.15", "prefix": 24}]
+            found.append(
+                {"name": f"eth{key[3:]}", "hardware-address": match[1].lower(),
+                 "ip-addresses": addresses if key == "net0" else []}
+            )  # fmt: skip
+    return found
+
+
+_OS = {
+    "id": "debian", "name": "Debian GNU/Linux", "pretty-name": "Debian GNU/Linux 13 (trixie)", "version": "13 (trixie)",
+    "version-id": "13", "kernel-release": "6.12.0-hollow", "kernel-version": "#1", "machine": "x86_64",
+}  # fmt: skip
+_ANSWERS: dict[str, Any] = {
+    "guest-ping": lambda _vmid, _state: {},
+    "guest-info": lambda _vmid, _state: {"version": "9.2.0", "supported_commands": []},
+    "guest-get-osinfo": lambda _vmid, _state: dict(_OS),
+    "guest-get-host-name": lambda _vmid, state: {"host-name": state["name"]},
+    "guest-get-time": lambda _vmid, _state: time.time_ns(),
+    "guest-get-timezone": lambda _vmid, _state: {"offset": 0, "zone": "UTC"},
+    "guest-get-users": lambda _vmid, _state: [],
+    "guest-get-vcpus": lambda _vmid, _state: [{"logical-id": 0, "online": True, "can-offline": False}],
+    "guest-get-fsinfo": lambda _vmid, _state: [{"mountpoint": "/", "name": "sda1", "type": "ext4", "disk": []}],
+    "guest-fsfreeze-status": lambda _vmid, _state: "thawed",
+    "guest-fsfreeze-freeze": lambda _vmid, _state: 1,
+    "guest-fsfreeze-thaw": lambda _vmid, _state: 1,
+    "guest-network-get-interfaces": _interfaces,
+}
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+
+
+class HollowDisks:
+    """Images that hold nothing but their facts."""
+
+    def __init__(self) -> None:
+        """Nothing to keep: the facts are in the files."""
+
+    @staticmethod
+    def _write(path: Path, facts: Mapping[str, Any]) -> None:
+        write_atomic(path, MAGIC + json.dumps(dict(facts)).encode(), mode=0o644)
+
+    @staticmethod
+    def _read(path: Path) -> dict[str, Any]:
+        try:
+            data = path.read_bytes() if path.stat().st_size < 1 << 16 else path.open("rb").read(64)
+        except FileNotFoundError as missing:
+            raise DoorError(f"Could not open '{path}': No such file or directory") from missing
+        if data.startswith(MAGIC):
+            facts: dict[str, Any] = json.loads(data[len(MAGIC) :])
+            return facts
+        if data.startswith(QCOW2):
+            return {"format": "qcow2", "virtual-size": int.from_bytes(data[24:32], "big"), "snapshots": []}
+        return {"format": "raw", "virtual-size": path.stat().st_size, "snapshots": []}
+
+    def create(self, path: Path, size: int, fmt: str) -> None:
+        """Make an empty image."""
+        self._write(path, {"format": fmt, "virtual-size": size, "snapshots": []})
+
+    def convert(self, source: Path, target: Path, fmt: str, log: Log) -> None:
+        """Copy an image's facts."""
+        self._write(target, {**self._read(source), "format": fmt, "snapshots": [], "backing-filename": None})
+
+    def overlay(self, base: Path, target: Path) -> None:
+        """Make a linked clone."""
+        facts = {**self._read(base), "format": "qcow2", "snapshots": [], "backing-filename": str(base)}
+        self._write(target, facts)
+
+    def resize(self, path: Path, size: int) -> None:
+        """Grow an image."""
+        self._write(path, {**self._read(path), "virtual-size": size})
+
+    def info(self, path: Path) -> Mapping[str, Any]:
+        """Return the facts."""
+        return {**self._read(path), "actual-size": path.stat().st_blocks * 512}
+
+    def snapshot(self, path: Path, name: str) -> None:
+        """Remember a snapshot."""
+        facts = self._read(path)
+        if facts["format"] != "qcow2":
+            raise DoorError("snapshot feature is not available")
+        self._write(path, {**facts, "snapshots": [*facts["snapshots"], {"name": name, "facts": _core(facts)}]})
+
+    def rollback(self, path: Path, name: str) -> None:
+        """Return to a snapshot."""
+        facts = self._read(path)
+        found = next((one for one in facts["snapshots"] if one["name"] == name), None)
+        if found is None:
+            raise DoorError(f"Could not apply snapshot '{name}': snapshot not found")
+        self._write(path, {**facts, **found["facts"]})
+
+    def drop_snapshot(self, path: Path, name: str) -> None:
+        """Forget a snapshot."""
+        facts = self._read(path)
+        self._write(path, {**facts, "snapshots": [one for one in facts["snapshots"] if one["name"] != name]})
+
+    def efi_vars(self, path: Path, fmt: str, pre_enrolled: bool) -> None:
+        """Make an EFI variable store of the usual size."""
+        self._write(path, {"format": fmt, "virtual-size": 540672, "snapshots": [], "enrolled": pre_enrolled})
+
+
+def _core(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {"virtual-size": facts["virtual-size"]}

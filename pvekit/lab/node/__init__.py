@@ -1,0 +1,1 @@
+"""The node itself: status, hardware, network, tasks."""

@@ -1,0 +1,1 @@
+"""Directory storages and what lies in them."""

@@ -1,0 +1,1 @@
+"""Virtual machines: their configuration on disk and everything that changes it."""
