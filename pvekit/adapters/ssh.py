@@ -9,7 +9,7 @@ import shlex
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -135,7 +135,9 @@ def wait_ssh(
     keys = _keys(target)
     for pause in _pauses():
         try:
-            return _attempt(target, keys)
+            # An attempt started late must not outlast the deadline; one second is the least that makes sense.
+            seconds = max(1.0, min(target.attempt_seconds, deadline - clock()))
+            return _attempt(replace(target, attempt_seconds=seconds), keys)
         except _Refused as error:
             if clock() + pause >= deadline:
                 waited = f" for {clock() - started:.0f} s"

@@ -133,13 +133,22 @@ def message_of(result: Mapping[str, Any]) -> str:
     """Return what a task's result says about its failure: the message and what the command printed."""
     if "censored" in result:
         return "the message is hidden, because the task handles a secret"
-    parts = [str(result.get("msg") or "").strip()]
+    parts = [_plain(str(result.get("msg") or ""))]
     for key in ("stderr", "module_stderr", "stdout", "module_stdout"):
-        text = str(result.get(key) or "").strip()
+        text = _plain(str(result.get(key) or ""))
         if text and text not in parts[0]:
             parts.append("\n".join(text.splitlines()[-5:]))
             break
     return "\n".join(part for part in parts if part)
+
+
+def _plain(text: str) -> str:
+    """Return ssh's shouted warning about a host key as one sentence, any other text without carriage returns."""
+    text = text.replace("\r", "").strip()
+    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in text:
+        shown = re.search(r"SHA256:[A-Za-z0-9+/]+", text)
+        return f"the SSH host key is not the pinned one (shown: {shown[0] if shown else 'unknown'})"
+    return text
 
 
 def last_words(lines: Sequence[str]) -> str:

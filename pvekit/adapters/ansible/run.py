@@ -46,8 +46,11 @@ def run(
     for the whole run. ``own_config`` lets the person's ansible.cfg and ANSIBLE_ variables take part.
 
     Raises ProvisionFailed when the run cannot start (missing or wrong playbook, no hosts) or takes too long, and
-    Interrupted after ``cancel`` was set or Ctrl-C was pressed and Ansible has ended.
+    Interrupted after ``cancel`` was set or Ctrl-C was pressed and Ansible has ended. What a guest is doing at that
+    moment it brings to its end: half an installation of a package would be worse.
     """
+    if not inventory.hosts:
+        raise ProvisionFailed("there is no host to run it on", where=str(playbook), hint="Start the VMs: pvekit up.")
     if not playbook.is_file():
         raise ProvisionFailed("there is no such playbook", where=str(playbook), hint="Check the path in the stack.")
     stop = _Stop(cancel or threading.Event())
