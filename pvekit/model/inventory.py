@@ -36,9 +36,12 @@ class Inventory:
 
 
 def group_name(text: str) -> str:
-    """Return ``text`` as a group name that Ansible takes without a warning: letters, digits and underscores."""
-    cleaned = re.sub(r"[^A-Za-z0-9_]", "_", text)
-    return f"_{cleaned}" if cleaned[:1].isdigit() else cleaned
+    """Return the Ansible group of a kind or tag: ``pvekit_`` and the characters that Ansible takes without a warning.
+
+    The prefix keeps groups and hosts apart: a VM named ``nas`` of the kind ``nas`` is common, and no VM name has an
+    underscore.
+    """
+    return "pvekit_" + re.sub(r"[^A-Za-z0-9_]", "_", text)
 
 
 def host_variables(host: Host) -> dict[str, Any]:
