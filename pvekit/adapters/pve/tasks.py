@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,15 @@ from typing import Any
 from pvekit.adapters.pve.client import Pve
 from pvekit.adapters.pve.errors import Cause, cause
 from pvekit.adapters.pve.upid import parse_upid
-from pvekit.model.errors import HostUnreachable, NotFound, ParameterRejected, PvekitError, ServerBusy, TaskFailed
+from pvekit.model.errors import (
+    ApiError,
+    HostUnreachable,
+    NotFound,
+    ParameterRejected,
+    PvekitError,
+    ServerBusy,
+    TaskFailed,
+)
 from pvekit.model.task import TaskResult, ending_of
 
 OnLog = Callable[[str], None]
@@ -36,14 +45,18 @@ class _Watch:
 
     upid: str
     path: str
-    on_log: OnLog | None
+    listens: bool
     started: float
+    news: queue.SimpleQueue[tuple[_Watch, str | None]]
     log: list[str] = field(default_factory=list)
     failing_since: float | None = None
-    done: threading.Event = field(default_factory=threading.Event)
     result: TaskResult | None = None
-    error: BaseException | None = None
+    error: PvekitError | None = None
     dropped: bool = False
+
+    def end(self) -> None:
+        """Tell the waiter that there is a result or an error."""
+        self.news.put((self, None))
 
 
 class TaskPoller:
@@ -80,25 +93,12 @@ class TaskPoller:
     def wait(self, upid: str, on_log: OnLog | None = None, timeout: float | None = None) -> TaskResult:
         """Wait for the end of a task and return how it ended, with its whole log.
 
-        ``on_log`` gets every line as it comes, from another thread; a line still being written when it was read
-        comes again once it is whole. TaskFailed when ``timeout`` seconds pass (the task goes on, see ``abort``),
-        NotFound for a UPID that PVE does not know, HostUnreachable when the server stays away.
+        ``on_log`` gets every line as it comes, in the thread that waits; a line still being written when it was
+        read comes again once it is whole. TaskFailed when ``timeout`` seconds pass (the task goes on, see
+        ``abort``), NotFound for a UPID that PVE does not know, HostUnreachable when the server stays away.
         """
-        watch = self._watch(upid, on_log)
-        try:
-            if not watch.done.wait(timeout):
-                raise TaskFailed(
-                    f"did not end within {timeout:g} s; it still runs",
-                    where=upid,
-                    hint="Look at its log on the node (Datacenter, Tasks), or wait longer.",
-                )
-        finally:
-            watch.dropped = True
-        if watch.error is not None:
-            raise watch.error
-        if watch.result is None:
-            raise TaskFailed("the poller was closed before the task ended", where=upid)
-        return watch.result
+        told = None if on_log is None else (lambda _upid, line: on_log(line))
+        return self.wait_many([upid], told, timeout)[0]
 
     def wait_many(
         self,
@@ -107,15 +107,23 @@ class TaskPoller:
         timeout: float | None = None,
     ) -> list[TaskResult]:
         """Wait for all tasks; results in the same order. ``on_log`` gets UPID and line. Raises as ``wait`` does."""
+        news: queue.SimpleQueue[tuple[_Watch, str | None]] = queue.SimpleQueue()
         end = None if timeout is None else time.monotonic() + timeout
-        watches = [self._watch(upid, _bound(on_log, upid)) for upid in upids]
+        watches: list[_Watch] = []
         try:
-            for watch in watches:
-                left = None if end is None else max(0.0, end - time.monotonic())
-                if not watch.done.wait(left):
-                    raise TaskFailed(f"did not end within {timeout:g} s; it still runs", where=watch.upid)
-                if watch.error is not None:
-                    raise watch.error
+            watches.extend(self._watch(upid, news, listens=on_log is not None) for upid in upids)
+            open_ones = len(watches)
+            while open_ones:
+                try:
+                    watch, line = news.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
+                except queue.Empty:
+                    raise _too_long(watches, timeout) from None
+                if line is None:
+                    open_ones -= 1
+                    if watch.error is not None:
+                        raise watch.error
+                elif on_log is not None:
+                    on_log(watch.upid, line)
         finally:
             for watch in watches:
                 watch.dropped = True
@@ -125,10 +133,10 @@ class TaskPoller:
         """Ask PVE to stop a task. Nothing happens if it has ended already."""
         self._pve.request("DELETE", f"/nodes/{parse_upid(upid).node}/tasks/{upid}", repeatable=True)
 
-    def _watch(self, upid: str, on_log: OnLog | None) -> _Watch:
+    def _watch(self, upid: str, news: queue.SimpleQueue[tuple[_Watch, str | None]], *, listens: bool) -> _Watch:
         path = f"/nodes/{parse_upid(upid).node}/tasks/{upid}"
         now = time.monotonic()
-        watch = _Watch(upid, path, on_log, now)
+        watch = _Watch(upid, path, listens, now, news)
         with self._wake:
             if self._closed:
                 raise TaskFailed("the poller is closed", where=upid)
@@ -145,17 +153,27 @@ class TaskPoller:
             watch = self._next()
             if watch is None:
                 return
+            ended = True
+            watch.error = TaskFailed("the poller broke while looking at it", where=watch.upid)
             try:
                 ended = self._look(watch)
+                watch.error = None
             except PvekitError as error:
-                ended = not self._bear(watch, error)
-            if ended:
-                watch.done.set()
-            else:
-                pause = min(LONGEST, max(SHORTEST, (time.monotonic() - watch.started) / 16))
-                with self._wake:
-                    heapq.heappush(self._due, (time.monotonic() + pause, next(self._order), watch))
-                    self._wake.notify()
+                watch.error = self._unbearable(watch, error)
+                ended = watch.error is not None
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                watch.error = ApiError(f"PVE answered in an unknown form ({error!r})", status=200, where=watch.path)
+            finally:  # whatever happens here, nobody may wait for ever
+                if ended:
+                    watch.end()
+                else:
+                    self._again(watch)
+
+    def _again(self, watch: _Watch) -> None:
+        pause = min(LONGEST, max(SHORTEST, (time.monotonic() - watch.started) / 16))
+        with self._wake:
+            heapq.heappush(self._due, (time.monotonic() + pause, next(self._order), watch))
+            self._wake.notify()
 
     def _next(self) -> _Watch | None:
         """Return the next task to look at when its time has come; None when the poller is closed."""
@@ -163,7 +181,8 @@ class TaskPoller:
             while True:
                 if self._closed:
                     for _, _, watch in self._due:
-                        watch.done.set()
+                        watch.error = TaskFailed("the poller was closed before the task ended", where=watch.upid)
+                        watch.end()
                     self._due.clear()
                     return None
                 now = time.monotonic()
@@ -177,7 +196,7 @@ class TaskPoller:
         """Read status and new log lines; return whether the task has ended."""
         status: dict[str, Any] = self._pve.get(f"{watch.path}/status")
         ended = status.get("status") == "stopped"
-        if ended or watch.on_log is not None:
+        if ended or watch.listens:
             self._read_log(watch, whole=ended)
         watch.failing_since = None
         if ended:
@@ -193,26 +212,28 @@ class TaskPoller:
             lines = [str(row["t"]) for row in rows if not (row["n"] == 1 and str(row["t"]).startswith(_NO_LOG))]
             fresh = lines[1:] if watch.log and lines[:1] == watch.log[-1:] else lines
             watch.log[start:] = lines if lines else watch.log[start:]
-            if watch.on_log is not None:
+            if watch.listens:
                 for line in fresh:
-                    watch.on_log(line)
+                    watch.news.put((watch, line))
             if not whole or len(rows) < LOG_CHUNK:
                 return
 
-    def _bear(self, watch: _Watch, error: PvekitError) -> bool:
-        """Return whether to go on in spite of the error; keep it for the waiter if not."""
+    def _unbearable(self, watch: _Watch, error: PvekitError) -> PvekitError | None:
+        """Return None to go on in spite of the error, else the error."""
         now = time.monotonic()
         watch.failing_since = watch.failing_since if watch.failing_since is not None else now
         unknown = isinstance(error, NotFound | ParameterRejected) or cause(error) is Cause.MISSING
         if unknown and now - watch.started < GRACE:
-            return True
+            return None
         if isinstance(error, HostUnreachable | ServerBusy) and now - watch.failing_since < PATIENCE:
-            return True
-        watch.error = error
-        return False
+            return None
+        return error
 
 
-def _bound(on_log: Callable[[str, str], None] | None, upid: str) -> OnLog | None:
-    if on_log is None:
-        return None
-    return lambda line: on_log(upid, line)
+def _too_long(watches: Sequence[_Watch], timeout: float | None) -> TaskFailed:
+    late = [watch.upid for watch in watches if watch.result is None]
+    return TaskFailed(
+        f"did not end within {timeout:g} s; it still runs",
+        where=", ".join(late),
+        hint="Look at its log on the node (Datacenter, Tasks), or wait longer.",
+    )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from pvekit.model.errors import FingerprintMismatch, HostUnreachable
+from pvekit.model.errors import FingerprintMismatch, HostUnreachable, PvekitError
 
 DEFAULT_PORT = 8006
 
@@ -50,12 +50,12 @@ class Trust:
     def context(self) -> ssl.SSLContext:
         """Return the TLS context, made once."""
         if not self._context:
-            made = ssl.create_default_context()
             if self.fingerprints:
-                made.check_hostname = False
-                made.verify_mode = ssl.CERT_NONE  # the fingerprint is compared in ``connect``, always
-            elif self.ca_file:
-                made.load_verify_locations(cafile=self.ca_file)
+                made = _unchecked()  # the fingerprint is compared in ``connect``, always
+            else:
+                made = ssl.create_default_context()
+                if self.ca_file:
+                    _load(made, self.ca_file)
             self._context.append(made)
         return self._context[0]
 
@@ -65,21 +65,14 @@ class Trust:
         OSError when there is no connection, FingerprintMismatch for another certificate than the pinned one,
         HostUnreachable for a certificate that the system's CAs do not vouch for.
         """
-        plain = socket.create_connection((host, port), timeout=timeout)
         try:
-            # A request is one small write: waiting to fill a packet (Nagle) would only cost time.
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            secure = self.context().wrap_socket(plain, server_hostname=host)
+            secure = _dial(self.context(), host, port, timeout)
         except ssl.SSLCertVerificationError as error:
-            plain.close()
             raise HostUnreachable(
                 f"the certificate is not trusted by this machine: {error.verify_message}",
                 where=f"{host}:{port}",
                 hint="A fresh Proxmox VE signs its own certificate. `pvekit init` shows it and pins its fingerprint.",
             ) from error
-        except BaseException:
-            plain.close()
-            raise
         if self.fingerprints:
             try:
                 self._check(secure, f"{host}:{port}")
@@ -92,6 +85,55 @@ class Trust:
         shown = fingerprint_of(secure.getpeercert(binary_form=True) or b"")
         if shown not in self.fingerprints:
             raise FingerprintMismatch(endpoint, self.fingerprints, shown)
+
+
+def _load(context: ssl.SSLContext, ca_file: str) -> None:
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:
+        raise PvekitError(
+            f"the CA file cannot be used: {error.strerror or error}",
+            where=ca_file,
+            hint="It must hold certificates in PEM form; on a node it is /etc/pve/pve-root-ca.pem.",
+        ) from error
+
+
+def _unchecked() -> ssl.SSLContext:
+    """Return a context that believes any certificate, for those who look at it themselves before sending anything.
+
+    Not ``create_default_context``: reading all CAs of the system takes 50 ms and would be for nothing.
+    """
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    return made
+
+
+def _dial(context: ssl.SSLContext, host: str, port: int, timeout: float) -> ssl.SSLSocket:
+    """Connect to the first address that answers. The socket is wrapped before it connects.
+
+    CPython leaks a connected socket whose peer is already gone when it is wrapped.
+    """
+    failed = OSError(f"no address for {host}")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        secure = context.wrap_socket(socket.socket(family, kind, protocol), server_hostname=host)
+        try:
+            secure.settimeout(timeout)
+            # A request is one small write: waiting to fill a packet (Nagle) would only cost time.
+            secure.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            secure.connect(address)
+        except ssl.SSLCertVerificationError:
+            secure.close()
+            raise
+        except OSError as error:
+            secure.close()
+            failed = error
+        except BaseException:
+            secure.close()
+            raise
+        else:
+            return secure
+    raise failed
 
 
 def fingerprint_of(der: bytes) -> str:
@@ -131,14 +173,8 @@ def show_certificate(url: str, timeout: float = 5.0) -> Certificate:
     from cryptography import x509
 
     host, port = host_and_port(url)
-    blind = ssl.create_default_context()
-    blind.check_hostname = False
-    blind.verify_mode = ssl.CERT_NONE  # only looking: the connection ends before anything is sent
     try:
-        with (
-            socket.create_connection((host, port), timeout=timeout) as plain,
-            blind.wrap_socket(plain, server_hostname=host) as secure,
-        ):
+        with _dial(_unchecked(), host, port, timeout) as secure:
             der = secure.getpeercert(binary_form=True) or b""
     except OSError as error:
         raise HostUnreachable(
