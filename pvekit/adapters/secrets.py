@@ -12,6 +12,7 @@ from typing import Final
 
 from pvekit.model.errors import SecretUnavailable
 from pvekit.model.stack import SecretRef
+from pvekit.model.stack.files import reason
 
 CMD_TIMEOUT_S = 60.0
 _LIMIT_BYTES = 64 * 1024
@@ -90,8 +91,8 @@ def _from_file(ref: SecretRef, folder: Path) -> str:
     except UnicodeDecodeError:
         raise SecretUnavailable(f"{ref} is not UTF-8 text", hint="Store the secret as one line of text.") from None
     except (OSError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or "the home folder is not known"
-        raise SecretUnavailable(f"cannot read {ref}: {why.lower()}", hint="Check the path.") from None
+        why = reason(error) if isinstance(error, OSError) else "the home folder is not known"
+        raise SecretUnavailable(f"cannot read {ref}: {why}", hint="Check the path.") from None
 
 
 def _from_command(ref: SecretRef, folder: Path | None) -> str:
@@ -107,8 +108,9 @@ def _from_command(ref: SecretRef, folder: Path | None) -> str:
             f"{argv[0]} did not answer within {CMD_TIMEOUT_S:.0f} s", hint="Unlock the password store first."
         ) from None
     except OSError as error:
-        why = (error.strerror or "unknown reason").lower()
-        raise SecretUnavailable(f"cannot run {argv[0]}: {why}", hint="Install it, or correct the reference.") from None
+        raise SecretUnavailable(
+            f"cannot run {argv[0]}: {reason(error)}", hint="Install it, or correct the reference."
+        ) from None
     if done.returncode:
         raise SecretUnavailable(
             f"{argv[0]} ended with status {done.returncode}",

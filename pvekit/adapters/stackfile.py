@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pvekit.model.errors import Problem, StackInvalid
 from pvekit.model.stack import Stack, load
+from pvekit.model.stack.files import reason
 
 LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -47,7 +48,6 @@ def load_stack(path: Path, kinds: frozenset[str]) -> Stack:
     except UnicodeDecodeError:
         raise StackInvalid([Problem(shown, 0, 0, "", "this is not UTF-8 text.", "Save it as UTF-8.")]) from None
     except OSError as error:
-        why = (error.strerror or "unknown reason").lower()
         hint = "Check the name, or write a first one with `pvekit init`."
-        raise StackInvalid([Problem(shown, 0, 0, "", f"cannot read it: {why}.", hint)]) from None
+        raise StackInvalid([Problem(shown, 0, 0, "", f"cannot read it: {reason(error)}.", hint)]) from None
     return load(text, shown, kinds, Beside(path.absolute().parent))

@@ -41,6 +41,13 @@ def _read_bool(text: str) -> bool:
     raise PropertyInvalid(f"{text!r} is not a boolean, PVE writes 0 or 1")
 
 
+def _read_int(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise PropertyInvalid(f"{text!r} is not a whole number") from None
+
+
 def _read_size(text: str) -> int:
     try:
         return parse_pve_size(text)
@@ -56,7 +63,7 @@ TEXT = Codec(_same, _same, _same)
 LOWER = Codec(_same, _same, str.lower)
 UPPER = Codec(_same, _same, str.upper)
 BOOL = Codec(_read_bool, lambda value: "1" if value else "0", lambda text: "1" if _read_bool(text) else "0")
-INT = Codec(int, str, lambda text: str(int(text)))
+INT = Codec(_read_int, str, lambda text: str(_read_int(text)))
 SIZE = Codec(_read_size, format_pve_size, lambda text: format_pve_size(_read_size(text)))
 URL = Codec(unquote, lambda value: quote(value, safe=""), lambda text: quote(unquote(text), safe=""))
 LIST = Codec(lambda text: tuple(text.split(";")), ";".join, _same)

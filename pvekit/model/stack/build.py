@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from pvekit.model.stack import shape
 from pvekit.model.stack.include import Includer
-from pvekit.model.stack.text import Path
+from pvekit.model.stack.text import Document, Path
 from pvekit.model.stack.values import (
     Ansible,
     Built,
@@ -77,6 +77,10 @@ class Fields:
             if value is not None:
                 return value, (*path, key)
         return OWN.get(key), (*self.layers[0][0], key)
+
+    def was_cut(self, document: Document, key: str) -> bool:
+        """Return whether the file has a value for this key that was wrong."""
+        return document.was_cut(*((*path, key) for path, _layer in self.layers))
 
     def __getitem__(self, key: str) -> Any:
         """Return the value that wins."""

@@ -17,6 +17,8 @@ from pvekit.model.stack.text import Document, Path
 LATER_KINDS = frozenset({"windows", "nas", "llama"})
 """Kinds that later versions build."""
 
+_SUMS = ("sha256", "sha512", "checksums")
+
 Found = Iterator[Problem]
 
 
@@ -41,7 +43,7 @@ def check(stack: StackShape, document: Document, kinds: frozenset[str]) -> Found
     """Yield every mistake."""
     yield from _host(stack, document)
     yield from _images(stack, document)
-    if not stack.vms:
+    if not stack.vms and not document.was_cut(("vms",)):
         yield document.problem(("vms",), "there is no VM", "Add at least one.")
     yield from _tags(document, stack.defaults.tags, ("defaults", "tags"))
     yield from check_pve(document, stack.defaults.pve, ("defaults", "pve"))
@@ -72,13 +74,13 @@ def _host(stack: StackShape, document: Document) -> Found:
     if host is None:
         return
     path: Path = ("host",)
-    if not host.fingerprint and not host.verify:
+    if not (host.fingerprint or host.verify or document.was_cut((*path, "fingerprint"), (*path, "verify"))):
         text = "neither fingerprint nor verify is given, so any server could answer"
         hint = "Write fingerprint: from `pvenode cert info` on the node, or verify: system for a public certificate."
         yield document.problem(path, text, hint)
     if host.fingerprint and host.verify:
         yield document.problem((*path, "verify"), "fingerprint and verify exclude each other", "Remove one.")
-    if not host.token and not host.login:
+    if not (host.token or host.login or document.was_cut((*path, "token"), (*path, "login"))):
         yield document.problem(path, "neither token nor login is given", "Add token: {id: ..., secret: ...}.")
 
 
@@ -86,11 +88,13 @@ def _images(stack: StackShape, document: Document) -> Found:
     for name, image in stack.images.items():
         path: Path = ("images", name)
         sources = [key for key in ("url", "path", "build") if getattr(image, key)]
-        sums = [key for key in ("sha256", "sha512", "checksums") if getattr(image, key)]
+        sums = [key for key in _SUMS if getattr(image, key)]
+        if document.was_cut(*((*path, key) for key in ("url", "path", "build"))):
+            continue
         if len(sources) != 1:
             text = "there is no source" if not sources else f"{' and '.join(sources)} exclude each other"
             yield document.problem(path, text, "Write one of url, path and build.")
-        elif image.url and not sums:
+        elif image.url and not sums and not document.was_cut(*((*path, key) for key in _SUMS)):
             hint = "Write sha256: or sha512:, or checksums: with the address of the publisher's SHA256SUMS."
             yield document.problem(path, "a downloaded image needs a checksum", hint)
         elif image.build and (sums or image.format):
@@ -108,6 +112,8 @@ def _images(stack: StackShape, document: Document) -> Found:
 
 def _kind(fields: Fields, document: Document, kinds: frozenset[str]) -> Found:
     kind, path = fields.find("kind")
+    if fields.was_cut(document, "kind"):
+        return
     if not kind:
         yield document.problem(path, "kind is missing", f"Write one of: {', '.join(sorted(kinds))}.")
     elif kind not in kinds:
@@ -126,10 +132,10 @@ def _image_of(fields: Fields, document: Document, stack: StackShape) -> Found:
 
 def _hardware(fields: Fields, document: Document) -> Found:
     secure, path = fields.find("secure_boot")
-    if secure and fields["firmware"] != "ovmf":
+    if secure and fields["firmware"] != "ovmf" and not fields.was_cut(document, "firmware"):
         yield document.problem(path, "Secure Boot needs UEFI", "Add firmware: ovmf.")
     balloon, path = fields.find("balloon")
-    if balloon is not None and balloon > fields["memory"]:
+    if balloon is not None and balloon > fields["memory"] and not fields.was_cut(document, "memory"):
         text = f"balloon ({balloon}MiB) is more than memory ({fields['memory']}MiB)"
         yield document.problem(path, text, "balloon is the least the VM keeps.")
 

@@ -27,10 +27,12 @@ class NoFiles:
         return path
 
 
+def reason(error: OSError) -> str:
+    """Return the system's reason, to stand inside a sentence."""
+    text = error.strerror or "unknown reason"
+    return text[:1].lower() + text[1:]
+
+
 def why(error: OSError | UnicodeDecodeError) -> str:
     """Return the reason in a few words."""
-    return (
-        "it is not UTF-8 text"
-        if isinstance(error, UnicodeDecodeError)
-        else (error.strerror or "it cannot be read").lower()
-    )
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else reason(error)

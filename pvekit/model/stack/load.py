@@ -15,7 +15,7 @@ from pvekit.model.stack.files import Files, NoFiles
 from pvekit.model.stack.include import Includer
 from pvekit.model.stack.problems import translate
 from pvekit.model.stack.shape import StackShape
-from pvekit.model.stack.text import Document, Path, dotted, read
+from pvekit.model.stack.text import Document, Path, read
 from pvekit.model.stack.values import Stack
 
 MAX_ROUNDS: Final = 12
@@ -34,34 +34,33 @@ def load(text: str, file: str, kinds: frozenset[str], files: Files | None = None
             hint = "Start with `pvekit: 1`, or run `pvekit init`."
             document.problems.append(document.problem((), "this is not a stack file", hint))
         raise StackInvalid(document.problems)
-    shape, problems, cut = _shape(document)
+    shape, problems = _shape(document)
     problems = document.problems + problems
     if shape is not None:
-        problems.extend(found for found in checks.check(shape, document, kinds) if not _caused(found, cut))
+        problems.extend(checks.check(shape, document, kinds))
         stack = _build(shape, file, Includer(document, files or NoFiles(), problems))
         if not problems:
             return stack
     raise StackInvalid(_ordered(problems))
 
 
-def _shape(document: Document) -> tuple[StackShape | None, list[Problem], set[str]]:
-    """Return the shape, the mistakes in it, and the paths of what had to be cut out to get a shape at all.
+def _shape(document: Document) -> tuple[StackShape | None, list[Problem]]:
+    """Return the shape and the mistakes in it.
 
     What is wrong is cut out and the rest is read again, so that the mistakes between fields show in the same run.
     """
     data = cast("dict[str, Any]", copy.deepcopy(document.data))
     problems: list[Problem] = []
-    cut: set[str] = set()
     for _attempt in range(MAX_ROUNDS):
         try:
-            return StackShape.model_validate(data), problems, cut
+            return StackShape.model_validate(data), problems
         except ValidationError as error:
             problems = problems or translate(document, error)
             for details in error.errors(include_url=False):
                 path = _culprit(details)
-                cut.add(dotted(path))
+                document.cut.add(path)
                 _cut(data, path)
-    return None, problems, cut
+    return None, problems
 
 
 def _culprit(details: ErrorDetails) -> Path:
@@ -92,11 +91,6 @@ def _cut(data: dict[str, Any], path: Path) -> None:
         here.pop(path[-1], None)
 
 
-def _caused(problem: Problem, cut: set[str]) -> bool:
-    """Return whether a problem is there only because something below its path was cut out."""
-    return any(path == problem.path or path.startswith((f"{problem.path}.", f"{problem.path}[")) for path in cut)
-
-
 def _build(shape: StackShape, file: str, include: Includer) -> Stack:
     return Stack(
         name=shape.name,
@@ -108,5 +102,6 @@ def _build(shape: StackShape, file: str, include: Includer) -> Stack:
 
 
 def _ordered(problems: list[Problem]) -> list[Problem]:
-    unique = dict.fromkeys(problems)
-    return sorted(unique, key=lambda problem: (problem.file, problem.line, problem.column))
+    # An alias shows the same mistake under several paths.
+    unique = {(found.file, found.line, found.column, found.message): found for found in reversed(problems)}
+    return sorted(unique.values(), key=lambda found: (found.file, found.line, found.column))

@@ -19,7 +19,7 @@ class Place:
     endpoint: str
     token_id: str
     fingerprint: str = ""
-    token_secret: str = "env:PVEKIT_TOKEN"
+    token_secret: str = "env:PVEKIT_TOKEN"  # noqa: S105 -- a reference, not a secret
     node: str = "auto"
     storage: str = "local-lvm"
     iso_storage: str = "local"
@@ -53,7 +53,7 @@ def _head(name: str, place: Place) -> str:
         f"# SHA-256 of the certificate, as `pvenode cert info` shows it on the node.\n"
         f"  fingerprint: {scalar(place.fingerprint)}"
         if place.fingerprint
-        else "# The certificate is one that this machine trusts; to pin it, write fingerprint: instead.\n  verify: system"
+        else "# This machine trusts the certificate; to pin it, write fingerprint: instead.\n  verify: system"
     )
     return f"""\
 # The stack {name}: what should run. `pvekit plan` says what would change, `pvekit up` does it.

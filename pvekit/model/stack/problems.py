@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pvekit.model.errors import Problem
-from pvekit.model.stack.shape import Shape, StackShape
+from pvekit.model.stack.shape import Shape, StackShape, VmFields, VmShape
 from pvekit.model.stack.text import Document, Path
 
 NOT_YET = {
@@ -24,6 +24,8 @@ NOT_YET = {
     "windows": "installing Windows",
 }
 """Keys that later versions will know, and what they are for."""
+
+MANY = 12
 
 _TYPES = {
     "string_type": ("text", "Put it in quotes."),
@@ -44,14 +46,16 @@ _LIMITS = {
 }
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a sentence that suggests the nearest known word, or lists them all when none is near."""
+def nearest(word: str, known: Iterable[str], otherwise: str = "`pvekit schema` lists what may stand here.") -> str:
+    """Return a sentence that suggests the nearest known word, or lists them when none is near and they are few."""
     words = sorted(known)
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]}?"
     if not words:
         return "There are none."
+    if len(words) > MANY:
+        return otherwise
     return f"Known: {', '.join(words)}."
 
 
@@ -81,6 +85,8 @@ def _unknown_key(document: Document, loc: Path) -> Problem:
     if key == "<<":
         return document.problem(loc, "merge keys are not supported", "Use `defaults`.", at_key=True)
     model = _model_at(loc[:-1])
+    if model is VmFields and key in VmShape.model_fields:
+        return document.problem(loc, f"{key} belongs to a single VM", "Write it under the VM.", at_key=True)
     known = [name for name in model.model_fields if name not in _present(document, loc[:-1])] if model else []
     return document.problem(loc, f"unknown key {key!r}", nearest(key, known), at_key=True)
 
@@ -93,7 +99,7 @@ def _missing(document: Document, loc: Path) -> Problem:
     model = _model_at(loc[:-1])
     key = str(loc[-1])
     text = (model.model_fields[key].description if model and key in model.model_fields else "") or ""
-    return document.problem(loc, f"{key} is missing", f"Add it. {text}".strip())
+    return document.problem(loc, f"{key} is missing", f"Add {key}: {text}" if text else f"Add {key}.")
 
 
 def _model_at(path: Path) -> type[BaseModel] | None:
@@ -125,6 +131,8 @@ def _message(details: ErrorDetails) -> tuple[str, str]:
         return str(context["message"]), str(context["hint"])
     if kind in _TYPES:
         what, hint = _TYPES[kind]
+        if given is None:
+            return f"there is no value, {what} is expected", hint
         return f"{show(given)} is not {what}", hint
     if kind == "literal_error":
         allowed = str(context["expected"]).replace("'", "")

@@ -64,7 +64,8 @@ def check_pve(document: Document, values: dict[str, Any] | None, path: Path) -> 
             text = f"{key} has a field of its own"
             yield document.problem(at, text, f"Use {_OWN_FIELD[name]}.", at_key=True)
         else:
-            yield document.problem(at, f"{key!r} is not a setting of a VM", nearest(key, _PLAIN), at_key=True)
+            hint = nearest(key, _PLAIN, otherwise="Write a key of PVE's VM configuration, such as scsihw.")
+            yield document.problem(at, f"{key!r} is not a setting of a VM", hint, at_key=True)
 
 
 def _value(document: Document, key: str, value: object, path: Path) -> Iterator[Problem]:

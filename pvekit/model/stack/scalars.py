@@ -229,7 +229,6 @@ VmName = Annotated[
         "Use a-z, 0-9 and - (not first or last), at most 63 characters; no dots and no capitals.",
     ),
 ]
-Word = Annotated[str, *pattern("[a-z][a-z0-9_-]*", "a name", "Use a-z, 0-9, - and _, a letter first.")]
 ImageName = Annotated[
     str,
     *pattern("[a-z0-9][a-z0-9.+-]{0,60}", "an image name", "Use a-z, 0-9, dot, plus and minus, for example debian-13."),

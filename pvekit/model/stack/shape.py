@@ -177,7 +177,7 @@ PveValue = Annotated[Any, WithJsonSchema({"type": ["string", "integer", "boolean
 class VmFields(Shape):
     """What a VM and ``defaults`` have in common. Unset means: the default, then pvekit's own."""
 
-    kind: s.Word | None = maybe("What the VM is: debian, ubuntu ...")
+    kind: str | None = maybe("What the VM is: debian, ubuntu ...", min_length=1)
     image: s.ImageName | None = maybe("A name under `images`.")
     node: s.NodeName | None = maybe("A node's name, or auto.")
     cores: int | None = maybe("Cores per socket. Default 2.", ge=1, le=1024)

@@ -22,7 +22,8 @@ _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _OLD_BOOL = re.compile(r"(?i)y|n|yes|no|on|off")
-_STR_TAG = "tag:yaml.org,2002:str"
+_YAML = "tag:yaml.org,2002:"
+_TAGS = {_YAML + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Document:
     """A YAML file as plain values, and where each came from.
 
     ``keys`` and ``values`` hold the place of the key and of the value under a path. ``old_booleans`` are paths
-    whose value was written as a bare ``yes``, ``no``, ``on`` or ``off``: text here, a boolean in YAML 1.1.
+    whose value was written as a bare ``yes``, ``no``, ``on`` or ``off``: text here, a boolean in YAML 1.1. ``cut`` are
+    paths whose value was wrong and is not looked at any more.
     """
 
     file: str
@@ -47,11 +49,18 @@ class Document:
     values: dict[Path, Place] = field(default_factory=dict)
     old_booleans: set[Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    cut: set[Path] = field(default_factory=set)
 
     def problem(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> Problem:
         """Return a Problem at that path, or at the nearest parent that stands in the file."""
+        while path and isinstance(path[-1], int) and path not in self.values:
+            path = path[:-1]  # one value was written where a list may stand
         place = self._place(path, at_key=at_key)
         return Problem(self.file, place.line, place.column, dotted(path), f"{message}.", hint)
+
+    def was_cut(self, *paths: Path) -> bool:
+        """Return whether one of the values, something in it, or what it stands in was wrong."""
+        return any(cut[: len(path)] == path or path[: len(cut)] == cut for path in paths for cut in self.cut)
 
     def _place(self, path: Path, *, at_key: bool) -> Place:
         if not at_key and path in self.values:
@@ -81,7 +90,7 @@ def read(text: str, file: str) -> Document:
         return document
     except yaml.reader.ReaderError as error:
         place = _place_of_offset(text, error.position)
-        message = f"a character that YAML does not allow: {error.character!r}."
+        message = f"a character that YAML does not allow: {chr(error.character)!r}."
         document.problems.append(Problem(file, place.line, place.column, "", message, "Remove it."))
         return document
     if root is not None:
@@ -119,6 +128,10 @@ class _Reader:
         if self.count > MAX_NODES:
             if self.count == MAX_NODES + 1:
                 self.note(path, "the file unfolds to too many values", "Use fewer aliases (*name).")
+            return None
+        if node.tag not in _TAGS:
+            shown = node.tag.replace(_YAML, "!!")
+            self.note(path, f"the tag {shown} is not known here", "Remove the tag.")
             return None
         if id(node) in self.open:
             self.note(path, "this alias contains itself", "Remove the alias.")
@@ -158,10 +171,7 @@ class _Reader:
 
     def scalar(self, node: yaml.ScalarNode, path: Path) -> object:
         text = str(node.value)
-        if node.tag.startswith("!"):
-            self.note(path, f"the tag {node.tag} is not known here", "Remove the tag.")
-            return text
-        if node.style is not None or (node.tag == _STR_TAG and text == ""):
+        if node.style is not None:
             return text
         if _OLD_BOOL.fullmatch(text):
             self.document.old_booleans.add(path)
