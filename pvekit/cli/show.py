@@ -13,8 +13,12 @@ import click
 from pvekit.model.plan import Action, Change, Cost, Effect, Plan, Verb
 from pvekit.model.units import GIB, format_size
 
-_SIGN = {Verb.CREATE: ("+", "green"), Verb.STOP: ("-", "red"), Verb.UNSEED: ("-", "red")}
-_QUIET = frozenset({Verb.SEED, Verb.AWAIT, Verb.SETTLE, Verb.UNSEED, Verb.VERIFY, Verb.START})
+_WORD = {
+    Verb.AWAIT: "wait for the guest",
+    Verb.SETTLE: "detach the seed",
+    Verb.UNSEED: "delete the seed",
+    Verb.RESIZE: "grow",
+}
 
 
 def plan_text(plan: Plan) -> str:
@@ -48,12 +52,12 @@ def _vm_lines(vm: str, actions: Sequence[Action]) -> list[str]:
     for action in actions:
         if action.verb is Verb.CREATE:
             lines += [f"      {c.target}: {c.after}" for c in action.changes]
-        elif action.verb not in _QUIET or not creating:
+        elif not creating:
             danger = click.style(f"  {action.danger}!", fg="red") if action.danger else ""
-            lines.append(f"      {action.verb.value}: {action.why}{danger}")
+            lines.append(f"      {_WORD.get(action.verb, action.verb.value)}: {action.why}{danger}")
             lines += [_change(change) for change in action.changes]
     if creating:
-        rest = [a.verb.value for a in actions if a.verb not in (Verb.CREATE, Verb.SEED, Verb.IMAGE)]
+        rest = [_WORD.get(a.verb, a.verb.value) for a in actions if a.verb not in (Verb.CREATE, Verb.SEED, Verb.IMAGE)]
         lines.append(f"      then: {', '.join(rest) if rest else 'stays off'}")
     return lines
 

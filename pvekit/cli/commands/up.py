@@ -33,7 +33,6 @@ def command(
     from pvekit.cli.progress import progress
     from pvekit.workflows.planning import make_plan
     from pvekit.workflows.session import open_session
-    from pvekit.workflows.up import carry_out
 
     with open_session(stack, lab=lab) as session:
         planned = make_plan(session, only=only, provision=provision, restart=restart)
@@ -45,6 +44,9 @@ def command(
             return 0
         if not yes:
             click.confirm("\nDo this?", abort=True)
+        # Not before: it loads Ansible and paramiko, which a run without changes never needs.
+        from pvekit.workflows.up import carry_out
+
         with progress(as_json=as_json) as emit:
             report = carry_out(session, planned, emit, only=only)
     return _report(report, as_json=as_json)
