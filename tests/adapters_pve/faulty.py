@@ -28,10 +28,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Drop:
-    """Close the connection: ``when`` is handshake (before TLS), request (having read it), answer (half of it)."""
+    """Close the connection: ``when`` is handshake (before TLS), request (having read it), answer (half of it).
+
+    ``acts`` tells whether the server did what was asked before it closed.
+    """
 
     when: str
     reset: bool = False
+    acts: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class FaultyServer:
         self.steps: deque[Step] = deque()
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.connections = 0
+        self.acted = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closed = False
@@ -130,6 +135,8 @@ class FaultyServer:
         else:
             body = stream.read(int(headers.get("content-length", 0)))
         self.requests.append((method, target, headers, body))
+        if (isinstance(step, Reply) and step.status < 400) or (isinstance(step, Drop) and step.acts):
+            self.acted += 1
         if isinstance(step, Silence):
             time.sleep(step.seconds)
             return False

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 from fakepve.certs import make_cert
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pvekit.adapters.pve import Endpoint, Login, Pve, Token, Trust, WriteUncertain, settle, upload
-from pvekit.model.errors import ApiError, AuthFailed, Conflict, HostUnreachable, ServerBusy
+from pvekit.model.errors import ApiError, AuthFailed, Conflict, HostUnreachable, PvekitError, ServerBusy
 from tests.adapters_pve.faulty import Drop, FaultyServer, Reply, Silence, Step
 
 GOOD = Reply(body={"data": "fine"})
@@ -343,3 +345,67 @@ def test_secrets_are_not_repeated(server: FaultyServer, opened: Opener, caplog: 
     assert "hunter22" not in shown
     assert "secret-of-token" not in shown
     assert "cipassword" in raised.value.errors
+
+
+FAULTS = st.sampled_from(
+    [
+        Drop("handshake"),
+        Drop("handshake", reset=True),
+        Drop("request"),
+        Drop("request", acts=False),
+        Drop("request", reset=True, acts=False),
+        Drop("answer"),
+        failed(596, "Broken pipe"),
+        failed(595, "No route to host"),
+        failed(502, "Bad Gateway"),
+        failed(500, LOCK),
+        failed(500, "VM is locked (backup)"),
+        Reply(401, "No ticket"),
+    ]
+)
+
+
+def outcome(call: Callable[[], Any]) -> PvekitError | None:
+    """Return the error that a call ends with; any other exception than ours is a failure of the test."""
+    try:
+        call()
+    except PvekitError as error:
+        return error
+    return None
+
+
+@given(st.lists(FAULTS, max_size=5))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_schedule_ends_well_or_with_a_clear_error(pki: tuple[str, str, str], faults: list[Step]) -> None:
+    """A read ends with the answer or one of our errors; a settled write is done exactly once if it ends well."""
+    server = FaultyServer(pki[0], pki[1])
+    endpoint = Endpoint((server.url,), Trust((pki[2],)), TOKEN)
+    try:
+        with Pve.open(endpoint) as pve:
+            pve._sleep = lambda _seconds: None
+            server.script(*faults, GOOD)
+            error = outcome(lambda: pve.get("/version"))
+            assert error is None or (error.where and error.message)
+
+            server.steps.clear()
+            server.acted = 0
+            server.script(*faults, GOOD)
+            error = outcome(
+                lambda: settle(lambda: pve.post("/nodes/pve/qemu"), lambda: server.acted > 0, sleep=lambda _: None)
+            )
+            assert server.acted == 1 if error is None else server.acted <= 1
+            assert error is None or (error.where and error.message)
+    finally:
+        server.close()
+
+
+def test_pauses_grow_and_vary(server: FaultyServer, opened: Opener) -> None:
+    server.script(failed(596, "x"))
+    pve = opened(attempts=8)
+    pauses: list[float] = []
+    pve._sleep = pauses.append
+    with pytest.raises(ServerBusy):
+        pve.get("/a")
+    whole = [min(2.0, 0.1 * 2**n) for n in range(7)]
+    assert all(most / 2 <= pause <= most for pause, most in zip(pauses, whole, strict=True))
+    assert len(set(pauses)) > 1

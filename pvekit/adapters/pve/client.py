@@ -138,19 +138,19 @@ class Pve:
         for pool in self._line.pools:
             pool.close()
 
-    def get(self, path: str, **params: Any) -> Any:
+    def get(self, path: str, /, **params: Any) -> Any:
         """Read ``path`` and return ``data``. Repeated on dropped connections and passing errors."""
         return self.request("GET", path, params)
 
-    def post(self, path: str, **params: Any) -> Any:
+    def post(self, path: str, /, **params: Any) -> Any:
         """Create or do something; returns ``data`` (often a UPID). WriteUncertain if the answer was lost."""
         return self.request("POST", path, params)
 
-    def put(self, path: str, **params: Any) -> Any:
+    def put(self, path: str, /, **params: Any) -> Any:
         """Change something; returns ``data``. WriteUncertain if the answer was lost."""
         return self.request("PUT", path, params)
 
-    def delete(self, path: str, **params: Any) -> Any:
+    def delete(self, path: str, /, **params: Any) -> Any:
         """Delete something; returns ``data``. WriteUncertain if the answer was lost."""
         return self.request("DELETE", path, params)
 

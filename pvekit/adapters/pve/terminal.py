@@ -46,9 +46,9 @@ class Console:
         return data.encode() if isinstance(data, str) else data
 
     def send(self, data: bytes) -> None:
-        """Type into the console. HostUnreachable once it is closed."""
-        text = data.decode("utf-8", "surrogateescape")
-        self._frame(f"0:{len(text.encode('utf-8', 'surrogateescape'))}:{text}")
+        """Type UTF-8 text into the console. HostUnreachable once it is closed."""
+        text = data.decode("utf-8", "replace")
+        self._frame(f"0:{len(text.encode())}:{text}")
 
     def resize(self, columns: int, rows: int) -> None:
         """Tell the console how large the window is."""
@@ -81,7 +81,7 @@ class Console:
 
     def _frame(self, text: str) -> None:
         try:
-            self._connection.send(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+            self._connection.send(text)
         except ConnectionClosed as error:
             raise HostUnreachable("the console was closed by the server", hint="Open it again.") from error
 
