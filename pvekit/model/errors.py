@@ -12,6 +12,7 @@
     │   ├── NotFound               9   the thing asked for is not there (PVE says 500 for a VM)
     │   ├── Conflict               9   locked, checksum mismatch, VMID taken, protected, running
     │   └── ServerBusy            10   5xx and 596 that stayed after the retries
+    ├── WriteUncertain            10   a write was sent and its answer never came
     ├── PermissionsMissing         7   the plan needs privileges that the token lacks (with the pveum lines)
     ├── PreflightRefused           8   the plan cannot work on this host (storage, bridge, shrink, budget ...)
     ├── ImageInvalid              11   checksum mismatch, missing or unusable image
@@ -161,6 +162,12 @@ class Conflict(ApiError):
 
 class ServerBusy(ApiError):
     """5xx or 596 that stayed after the retries."""
+
+    code = 10
+
+
+class WriteUncertain(PvekitError):
+    """A write was sent and its answer never came: look whether it took effect before doing it again."""
 
     code = 10
 

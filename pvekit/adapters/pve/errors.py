@@ -19,14 +19,9 @@ from pvekit.model.errors import (
     PermissionDenied,
     PvekitError,
     ServerBusy,
+    WriteUncertain,
 )
 from pvekit.model.task import TaskResult
-
-
-class WriteUncertain(PvekitError):
-    """A write was sent and its answer never came: look whether it took effect before doing it again."""
-
-    code = 10
 
 
 class Cause(Enum):
