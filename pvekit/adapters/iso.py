@@ -11,8 +11,6 @@ import struct
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from pycdlib import PyCdlib
-
 _SECTOR = 2048
 _FIRST_DESCRIPTOR = 16
 # 1 January 2000, 00:00 UTC, in the three forms of ECMA-119 (8.4.26.1, 9.1.5).
@@ -27,6 +25,8 @@ def write_iso(files: Mapping[str, bytes], label: str) -> bytes:
     Raises ValueError for a label of more than 16 characters (Joliet's limit is 16, ISO 9660's 32) or a path part of
     more than 64.
     """
+    from pycdlib import PyCdlib
+
     if not 1 <= len(label) <= 16:
         raise ValueError(f"ISO label {label!r} must have 1 to 16 characters")
     iso = PyCdlib()

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-import paramiko
+from typing import TYPE_CHECKING, Self
 
 from pvekit.adapters.sshkeys import HostKey, HostKeyMismatch
 from pvekit.model.errors import GuestNotReady, PvekitError, SecretUnavailable
+
+# paramiko takes a quarter of a second to load: functions load it when a connection is really wanted.
+if TYPE_CHECKING:
+    import paramiko
 
 # Without a handler, paramiko's thread prints tracebacks of every refused connection to standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -71,6 +73,8 @@ class Session:
         SSH knows only command lines: ``argv`` is quoted here, once, so that no caller ever joins strings. Raises
         GuestNotReady when the connection breaks or the time is over.
         """
+        import paramiko
+
         command = shlex.join(argv)
         try:
             with contextlib.closing(self._transport.open_session(timeout=timeout)) as channel:
@@ -164,6 +168,8 @@ def _not_ready(target: Target, why: str, waited: str) -> GuestNotReady:
 
 def _keys(target: Target) -> list[paramiko.PKey]:
     """Return the keys to log in with: the file's, or all of the agent's."""
+    import paramiko
+
     if target.key_path is None:
         keys: list[paramiko.PKey] = list(paramiko.Agent().get_keys())
         if not keys:
@@ -185,6 +191,8 @@ def _keys(target: Target) -> list[paramiko.PKey]:
 
 def _attempt(target: Target, keys: Sequence[paramiko.PKey]) -> Session:
     """Connect, compare the host key, log in. Raises _Refused for what may pass, HostKeyMismatch for what must stop."""
+    import paramiko
+
     try:
         raw = socket.create_connection((target.address, target.port), timeout=target.attempt_seconds)
     except OSError as error:
@@ -226,6 +234,8 @@ def _handshake(transport: paramiko.Transport, target: Target) -> None:
 
 def _login(transport: paramiko.Transport, target: Target, keys: Sequence[paramiko.PKey]) -> None:
     """Offer the keys one after the other."""
+    import paramiko
+
     for key in keys:
         try:
             left = transport.auth_publickey(target.user, key)

@@ -96,8 +96,10 @@ def test_secrets_arrive_whole_and_leave_no_trace(tmp_path: Path, monkeypatch: py
   ansible.builtin.shell: |
     cat /proc/[0-9]*/cmdline | tr '\\0' ' ' > {{ out }}/argv
     cat /proc/self/environ /proc/$PPID/environ | tr '\\0' '\\n' > {{ out }}/env
-    grep -rlF -f {{ out }}/expected {{ lookup('ansible.builtin.env', 'AWX_ISOLATED_DATA_DIR') }}/.. > {{ out }}/files || true
-    cat {{ lookup('ansible.builtin.env', 'AWX_ISOLATED_DATA_DIR') }}/command > {{ out }}/command
+    grep -rlF -f {{ out }}/expected {{ run }}/.. > {{ out }}/files || true
+    cat {{ run }}/command > {{ out }}/command
+  vars:
+    run: "{{ lookup('ansible.builtin.env', 'AWX_ISOLATED_DATA_DIR') }}"
 - name: Blurt
   ansible.builtin.fail:
     msg: "the password is {{ password }}"

@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_runner.exceptions import AnsibleRunnerException
-from ansible_runner.interface import init_runner
-
 from pvekit.adapters.ansible.result import Collector, ProvisionResult, last_words
 from pvekit.adapters.ansible.secrets import Redactor, variables_pipe
 from pvekit.adapters.ansible.settings import environment, private_folder
@@ -89,6 +86,7 @@ def _prepare(
     playbook: Path, folder: Path, variables: Path, collector: Collector, stop: _Stop, *, own_config: bool, forks: int
 ) -> Any:
     """Return ansible-runner's Runner, with our command and our environment instead of those it worked out."""
+    from ansible_runner.interface import init_runner  # 0.15 s, for runs only
 
     def take(event: Mapping[str, Any]) -> bool:
         kept = collector.take(event)
@@ -160,6 +158,8 @@ def _ending(rc: int, playbook: Path, collector: Collector, stop: _Stop) -> Provi
 @contextlib.contextmanager
 def _mapped(playbook: Path, redact: Redactor) -> Iterator[None]:
     """Turn ansible-runner's own errors into ours."""
+    from ansible_runner.exceptions import AnsibleRunnerException
+
     try:
         yield
     except (AnsibleRunnerException, OSError, ValueError) as error:
