@@ -28,18 +28,36 @@ def pairs(text: str) -> dict[str, Any]:
     return found
 
 
-def read_body(stream: BinaryIO, headers: Mapping[str, str], spool: Path) -> tuple[dict[str, Any], Upload | None]:
+class Bounded:
+    """The body of one request: reads no further than it goes."""
+
+    def __init__(self, stream: BinaryIO, length: int) -> None:
+        """Start before the first byte."""
+        self._stream = stream
+        self.left = length
+
+    def read(self, size: int) -> bytes:
+        """Return up to this many bytes; fewer only at the end."""
+        part = self._stream.read(min(size, self.left))
+        self.left = self.left - len(part) if part else 0
+        return part
+
+    def drain(self) -> None:
+        """Step over the rest, so that the connection can be used again."""
+        while self.left:
+            self.read(CHUNK)
+
+
+def read_body(body: Bounded, headers: Mapping[str, str], spool: Path) -> tuple[dict[str, Any], Upload | None]:
     """Return the parameters in the body and the uploaded file, if there is one."""
-    length = int(headers.get("Content-Length") or 0)
-    if not length:
+    if not body.left:
         return {}, None
     kind = headers.get("Content-Type", "")
     if kind.startswith("multipart/form-data"):
-        return _multipart(stream, length, kind, spool)
-    if length > FORM_LIMIT:
+        return _multipart(body, kind, spool)
+    if body.left > FORM_LIMIT:
         raise Refused(413, "Request Entity Too Large")
-    data = stream.read(length)
-    text = data.decode("utf-8", errors="replace")
+    text = body.read(body.left).decode("utf-8", errors="replace")
     if kind.startswith("application/json"):
         try:
             found = json.loads(text)
@@ -52,16 +70,14 @@ def read_body(stream: BinaryIO, headers: Mapping[str, str], spool: Path) -> tupl
 
 
 class _Reader:
-    """Reads at most ``left`` bytes of the stream, and up to a mark."""
+    """Reads a body up to a mark."""
 
-    def __init__(self, stream: BinaryIO, left: int) -> None:
-        self.stream = stream
-        self.left = left
+    def __init__(self, body: Bounded) -> None:
+        self.body = body
         self.buffer = b""
 
     def _more(self) -> bool:
-        part = self.stream.read(min(CHUNK, self.left)) if self.left else b""
-        self.left -= len(part)
+        part = self.body.read(CHUNK)
         self.buffer += part
         return bool(part)
 
@@ -89,18 +105,13 @@ class _Reader:
             pass
         return self.buffer.startswith(mark)
 
-    def drain(self) -> None:
-        """Read the rest."""
-        while self._more():
-            self.buffer = b""
 
-
-def _multipart(stream: BinaryIO, length: int, kind: str, spool: Path) -> tuple[dict[str, Any], Upload | None]:
+def _multipart(body: Bounded, kind: str, spool: Path) -> tuple[dict[str, Any], Upload | None]:
     match = re.search(r'boundary="?([^";]+)"?', kind)
     if match is None:
         raise broken("multipart upload without a boundary")
     boundary = b"--" + match[1].encode()
-    reader = _Reader(stream, length)
+    reader = _Reader(body)
     reader.text(boundary)
     found: dict[str, Any] = {}
     upload: Upload | None = None
@@ -114,7 +125,7 @@ def _multipart(stream: BinaryIO, length: int, kind: str, spool: Path) -> tuple[d
             else:
                 upload = _spooled(reader, b"\r\n" + boundary, file[1], spool)
                 found["filename"] = file[1]
-        reader.drain()
+        body.drain()
     except Refused:
         if upload is not None:
             upload.path.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from pvekit.lab.access.caller import Caller
 
 if TYPE_CHECKING:
     from pvekit.lab.lab import Lab
+    from pvekit.lab.websocket import WebSocket
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,10 @@ class Reply:
 
     data: Any
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The connection becomes a WebSocket; ``talk`` gets it and returns when the conversation is over."""
+
+    talk: Callable[[WebSocket], None]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pvekit.lab import router
 from pvekit.lab.access.caller import NOBODY
 from pvekit.lab.authenticate import authenticate
-from pvekit.lab.call import Call, Reply, Upload
+from pvekit.lab.call import Call, Reply, Upgrade, Upload
 from pvekit.lab.doors import DoorError
 from pvekit.lab.errors import Refused, TaskFailed, bad_map, broken
 from pvekit.lab.params import Param, plain, verify
@@ -50,7 +50,7 @@ def aim(lab: Lab, method: str, path: str, headers: Mapping[str, str]) -> Target:
     return Target(found[0], Call(lab, caller, method, path), found[1])
 
 
-def serve(target: Target, values: Mapping[str, Any], upload: Upload | None) -> Answer:
+def serve(target: Target, values: Mapping[str, Any], upload: Upload | None) -> Answer | Upgrade:
     """Check and run the request."""
     entry, first = target.route, target.call
     given = {**values, **target.path_values}
@@ -69,7 +69,7 @@ def serve(target: Target, values: Mapping[str, Any], upload: Upload | None) -> A
         raise bad_map(errors)
     call = Call(first.lab, first.caller, first.method, first.path, scalars, arrays, upload)
     result = entry.handler(call)
-    if isinstance(result, Answer):
+    if isinstance(result, Upgrade):
         return result
     if isinstance(result, Reply):
         return Answer(200, "OK", {"data": result.data, **result.extra})
@@ -84,7 +84,7 @@ def refusal(failure: Refused) -> Answer:
     document: dict[str, Any] = {"data": None, "message": told}
     if failure.errors is not None:
         document["errors"] = failure.errors
-    return Answer(failure.status, failure.reason.replace("\n", " ").strip(), document)
+    return Answer(failure.status, failure.reason.strip().split("\n")[0], document)
 
 
 def as_refusal(failure: Refused | TaskFailed | DoorError | OSError) -> Refused:

@@ -11,19 +11,21 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO, cast
 
-from pvekit.lab.body import pairs, read_body
-from pvekit.lab.call import Upload
+from pvekit.lab.body import Bounded, pairs, read_body
+from pvekit.lab.call import Upgrade, Upload
 from pvekit.lab.certificate import Certificate
 from pvekit.lab.dispatch import Answer, Target, aim, as_refusal, refusal, serve
 from pvekit.lab.doors import DoorError
 from pvekit.lab.errors import Refused, TaskFailed
 from pvekit.lab.lab import Lab
 from pvekit.lab.router import load
+from pvekit.lab.websocket import WebSocket, accept_key
 
 LOG = logging.getLogger(__name__)
 PREFIXES = ("/api2/json", "/api2/extjs")
 HANDSHAKE_TIMEOUT = 10.0
 IDLE_TIMEOUT = 60.0
+DRAIN_LIMIT = 8 << 20
 
 
 class LabServer(ThreadingHTTPServer):
@@ -94,46 +96,62 @@ class Handler(BaseHTTPRequestHandler):
         path, _mark, query = self.path.partition("?")
         prefix = next((one for one in PREFIXES if path == one or path.startswith(one + "/")), None)
         if prefix is None:
-            self._discard_body()
+            self._step_over(self._body())
             self._send(Answer(404, f"no such file '{path}'", None))
             return
         answer = self._run(server.lab, path[len(prefix) :] or "/", query)
-        if answer is None:
+        if isinstance(answer, Upgrade):
+            self._upgrade(answer)
             return
         self._send(_extjs(answer) if prefix.endswith("extjs") else answer)
         LOG.debug("%s %s -> %d in %.1f ms", self.command, path, answer.status, (time.monotonic() - started) * 1000)
 
-    def _run(self, lab: Lab, path: str, query: str) -> Answer | None:
-        body_read = False
+    def _run(self, lab: Lab, path: str, query: str) -> Answer | Upgrade:
+        headers = cast("Mapping[str, str]", self.headers)
+        body = self._body()
         try:
-            target = aim(lab, self.command, path.rstrip("/") or "/", cast("Mapping[str, str]", self.headers))
-            values, upload = read_body(
-                cast("BinaryIO", self.rfile), cast("Mapping[str, str]", self.headers), lab.settings.state / "uploads"
-            )
-            body_read = True
+            target = aim(lab, self.command, path.rstrip("/") or "/", headers)
+            values, upload = read_body(body, headers, lab.settings.state / "uploads")
             return self._serve(target, {**pairs(query), **values}, upload)
         except (Refused, TaskFailed, DoorError, OSError) as failure:
             if isinstance(failure, ConnectionError | TimeoutError):
                 raise
-            if not body_read:
-                self._discard_body()
+            self._step_over(body)
             return refusal(as_refusal(failure))
 
-    def _serve(self, target: Target, values: dict[str, Any], upload: Upload | None) -> Answer | None:
+    def _body(self) -> Bounded:
+        return Bounded(cast("BinaryIO", self.rfile), int(self.headers.get("Content-Length") or 0))
+
+    def _step_over(self, body: Bounded) -> None:
+        """Read what the client still sends, or end the connection after the answer if that is much."""
+        if body.left > DRAIN_LIMIT:
+            self.close_connection = True
+        else:
+            body.drain()
+
+    def _serve(self, target: Target, values: dict[str, Any], upload: Upload | None) -> Answer | Upgrade:
         try:
             return serve(target, values, upload)
         finally:
             if upload is not None:
                 upload.path.unlink(missing_ok=True)
 
-    def _discard_body(self) -> None:
-        """Read what the client still sends, so that the connection can be used again."""
-        left = int(self.headers.get("Content-Length") or 0)
-        while left > 0:
-            part = self.rfile.read(min(left, 1 << 16))
-            if not part:
-                break
-            left -= len(part)
+    def _upgrade(self, upgrade: Upgrade) -> None:
+        """Become a WebSocket; the connection ends with it."""
+        self.close_connection = True
+        key = self.headers.get("Sec-WebSocket-Key", "")
+        if not key or "websocket" not in self.headers.get("Upgrade", "").lower():
+            self._send(refusal(Refused(400, "not a websocket handshake")))
+            return
+        self.send_response(101, "Switching Protocols")
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "upgrade")
+        self.send_header("Sec-WebSocket-Accept", accept_key(key))
+        if "binary" in self.headers.get("Sec-WebSocket-Protocol", ""):
+            self.send_header("Sec-WebSocket-Protocol", "binary")
+        self.end_headers()
+        self.wfile.flush()
+        upgrade.talk(WebSocket(cast("ssl.SSLSocket", self.connection)))
 
     def _send(self, answer: Answer) -> None:
         data = b"" if answer.document is None else json.dumps(answer.document, ensure_ascii=False).encode()

@@ -109,7 +109,7 @@ def permissions(call: Call) -> Mapping[str, Mapping[str, int]]:
 def password(call: Call) -> None:
     """Set a user's password; a token cannot."""
     if call.caller.token:
-        raise forbidden("URI '/access/password' not available with API token, need proper ticket.")
+        raise forbidden("URI '/access/password' not available with API token, need proper ticket.\n")
     user = call.get("userid")
     if user not in call.lab.accounts.users:
         raise broken(f"no such user ('{user}')")
