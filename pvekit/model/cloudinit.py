@@ -120,7 +120,7 @@ def seed(
         data.setdefault("package_update", True)
     if agent:
         _append(data, "runcmd", [["sh", "-c", _START_AGENT]])
-    data["write_files"] = _keep_instance(data, meta, network) + list(data.get("write_files", []))
+    data["write_files"] = _keep_instance(data, meta, network) + list(data.get("write_files") or [])
     return Seed(
         user_data="#cloud-config\n" + _dump(data),
         meta_data=_dump(meta),
@@ -235,12 +235,19 @@ def _append(data: dict[str, Any], key: str, items: list[Any]) -> None:
         data[key] = items + [item for item in there if item not in items]
 
 
+_ODD_LINE_ENDS = frozenset("\r\x85\u2028\u2029")
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes texts of several lines as blocks, so that a person can read them."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = "|" if "\n" in text else None
+    # YAML 1.1 takes these for line ends, and PyYAML writes them bare outside of quotes: they would come back as spaces.
+    if not _ODD_LINE_ENDS.isdisjoint(text):
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _represent_text)

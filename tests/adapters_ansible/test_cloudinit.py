@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pvekit.model.cloudinit import Seed, SeedNic, SeedUser, merge, seed, seed_digest
@@ -86,6 +86,7 @@ documents = st.recursive(
 mappings = st.dictionaries(st.text(max_size=3), documents, max_size=4)
 
 
+@settings(deadline=None)
 @given(mappings, mappings)
 def test_merge_laws(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     merged = merge(ours, theirs)
@@ -94,6 +95,9 @@ def test_merge_laws(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     assert merge(merged, theirs) == merged
 
 
+@settings(deadline=None)
+@example("a\x85,")
+@example("a\u2028\nb\r\n")
 @given(st.text(max_size=40))
 def test_any_text_survives_the_yaml(text: str) -> None:
     try:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pvekit.adapters.images import Checksum, content_name, hash_file, inspect, parse_checksum, verify_file
@@ -102,12 +102,14 @@ checksums = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(checksums)
 def test_checksum_round_trip(checksum: Checksum) -> None:
     assert parse_checksum(str(checksum)) == checksum
     assert parse_checksum(checksum.hexdigest.upper()) == checksum
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), checksums)
 def test_every_name_is_one_pve_takes(name: str, checksum: Checksum) -> None:
     made = content_name(name, checksum)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pvekit.adapters.data import data_dir
@@ -64,6 +64,7 @@ def test_path_that_cannot_be_quoted(path: str) -> None:
         static_document(Inventory((), path))
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=20))
 def test_group_names(text: str) -> None:
     assert group_name(text).isascii()

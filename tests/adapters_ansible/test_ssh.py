@@ -9,7 +9,7 @@ from typing import Any
 
 import paramiko
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pvekit.adapters.ssh import Completed, Target, connect, wait_ssh
@@ -155,6 +155,7 @@ def test_openssh_agrees(tmp_path: Path) -> None:
     assert (tmp_path / "known").stat().st_mode & 0o777 == 0o600
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_a_key_or_refused(text: str) -> None:
     try:

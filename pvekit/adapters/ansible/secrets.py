@@ -64,7 +64,7 @@ def variables_pipe(folder: Path, extra_vars: Mapping[str, Any], secrets: Mapping
     # Never empty: Ansible loads empty extra variables a second time, and would wait for a second writer for ever.
     document: dict[str, Any] = {"pvekit_managed": True} | dict(extra_vars)
     document |= {name: _unsafe(value) for name, value in secrets.items()}
-    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False)
     path = folder / "vars.yml"
     os.mkfifo(path, 0o600)
     over = threading.Event()
