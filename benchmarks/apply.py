@@ -15,10 +15,10 @@ import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.node import node
 from pvekit.adapters.ansible import ProvisionResult
-from pvekit.provision.apply import provision, ready
 from pvekit.workflows.planning import make_plan
 from pvekit.workflows.session import open_session
 from pvekit.workflows.up import carry_out
@@ -55,7 +55,6 @@ def main() -> None:
 @contextlib.contextmanager
 def stand_ins() -> Iterator[None]:
     """Put stand-ins at the doors to SSH and Ansible: hollow guests have neither."""
-    ssh, run = ready.wait_ssh, provision.ansible.run
 
     def no_ssh(*_: Any, **__: Any) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -64,11 +63,8 @@ def stand_ins() -> Iterator[None]:
         time.sleep(PLAYBOOK)
         return ProvisionResult((), {})
 
-    ready.wait_ssh, provision.ansible.run = no_ssh, play  # type: ignore[assignment]
-    try:
+    with patch("pvekit.provision.apply.ready.wait_ssh", no_ssh), patch("pvekit.adapters.ansible.run", play):
         yield
-    finally:
-        ready.wait_ssh, provision.ansible.run = ssh, run
 
 
 if __name__ == "__main__":

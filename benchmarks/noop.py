@@ -124,7 +124,11 @@ def fill(place: Node, path: Path) -> list[str]:
             vmid = vmid_of(name)
             mark = Mark(stack.name, name, vm.kind, Stage.READY, provision=vm.provisioning.digest)
             body = {**vm.config, "scsi0": "local:1", "description": write("", mark)}
-            for begin in (lambda: api.create_vm(pve, "pve", vmid, body), lambda: api.start(pve, "pve", vmid)):
+            begins: list[Callable[[], str]] = [
+                lambda: api.create_vm(pve, "pve", vmid, body),
+                lambda: api.start(pve, "pve", vmid),
+            ]
+            for begin in begins:
                 result = poller.wait(begin())
                 if not result.ok:
                     raise SystemExit(f"{name}: {result.exitstatus}")

@@ -31,15 +31,18 @@ def _everywhere() -> Iterator[Check]:
 
 
 def _lab() -> Iterator[Check]:
-    from pvekit.lab.qemu.kvm import accelerator
+    from pvekit.lab.qemu.kvm import choose
     from pvekit.lab.qemu.needs import NEEDS
 
     for need in NEEDS:
-        yield _program(need.program, need.package, need.why)
-    chosen = accelerator()
-    yield Check("acceleration", "embedded node: guests are about ten times faster with KVM", True, chosen)
+        there = need.present()
+        fix = "" if there or need.optional else f"apt-get install {need.package}"
+        yield Check(need.what, f"embedded node: {need.why}", there or need.optional, "yes" if there else "no", fix)
+    if all(need.present() for need in NEEDS):
+        chosen = choose()
+        yield Check("acceleration", "embedded node: KVM is some ten times faster", True, f"{chosen.name}: {chosen.why}")
 
 
 def _program(name: str, package: str, why: str) -> Check:
     path = shutil.which(name) or ""
-    return Check(name, why, bool(path), path or "not found", "" if path else f"apt-get install {package}")
+    return Check(name, why, bool(path), path or "no", "" if path else f"apt-get install {package}")

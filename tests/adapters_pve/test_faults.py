@@ -16,8 +16,16 @@ from fakepve.certs import make_cert
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pvekit.adapters.pve import Endpoint, Login, Pve, Token, Trust, WriteUncertain, settle, upload
-from pvekit.model.errors import ApiError, AuthFailed, Conflict, HostUnreachable, PvekitError, ServerBusy
+from pvekit.adapters.pve import Endpoint, Login, Pve, Token, Trust, settle, upload
+from pvekit.model.errors import (
+    ApiError,
+    AuthFailed,
+    Conflict,
+    HostUnreachable,
+    PvekitError,
+    ServerBusy,
+    WriteUncertain,
+)
 from tests.adapters_pve.faulty import Drop, FaultyServer, Reply, Silence, Step
 
 GOOD = Reply(body={"data": "fine"})

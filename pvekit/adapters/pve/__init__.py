@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pvekit.adapters.pve.agent import Interface, Ran
     from pvekit.adapters.pve.auth import Login, Token
     from pvekit.adapters.pve.client import Endpoint, Pve
-    from pvekit.adapters.pve.errors import Cause, WriteUncertain, cause, cause_of, lock_timeout
+    from pvekit.adapters.pve.errors import Cause, cause, cause_of, lock_timeout
     from pvekit.adapters.pve.facts import (
         Bridge,
         NodeRow,
@@ -62,7 +62,7 @@ _HOME = {
     "auth": ("Login", "Token"),
     "client": ("Endpoint", "Pve"),
     "terminal": ("Console", "console"),
-    "errors": ("Cause", "WriteUncertain", "cause", "cause_of", "lock_timeout"),
+    "errors": ("Cause", "cause", "cause_of", "lock_timeout"),
     "facts": (
         "Bridge",
         "NodeRow",
@@ -132,7 +132,6 @@ __all__ = [
     "Upid",
     "VmRow",
     "Volume",
-    "WriteUncertain",
     "bridges",
     "cause",
     "cause_of",

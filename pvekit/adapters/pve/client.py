@@ -18,7 +18,6 @@ from pvekit.adapters.pve.errors import (
     NOT_REACHED_STATUS,
     TRANSIENT_STATUS,
     Cause,
-    WriteUncertain,
     answer_error,
     cause_of,
     lost_error,
@@ -26,7 +25,7 @@ from pvekit.adapters.pve.errors import (
 from pvekit.adapters.pve.session import NotPve, plain, resource
 from pvekit.adapters.pve.transport import Body, Lost, Phase, Pool, Response
 from pvekit.adapters.pve.trust import Trust, host_and_port
-from pvekit.model.errors import ApiError, AuthFailed, HostUnreachable, PvekitError
+from pvekit.model.errors import ApiError, AuthFailed, HostUnreachable, PvekitError, WriteUncertain
 
 API = "/api2/json"
 OnRequest = Callable[[str, str, Mapping[str, Any]], None]

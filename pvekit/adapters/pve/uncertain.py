@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pvekit.adapters.pve.errors import Cause, WriteUncertain, cause
-from pvekit.model.errors import Conflict, ServerBusy
+from pvekit.adapters.pve.errors import Cause, cause
+from pvekit.model.errors import Conflict, ServerBusy, WriteUncertain
 
 LOOKS = (0.3, 1.0, 2.0)
 """Seconds before each look: a server that has lost its client may still be at work."""
