@@ -218,7 +218,7 @@ class QemuMachines:
         networks = {each.key: network_of(each.number, each.mac, vm.config, cds) for each in cards}
         forwards = network.forwards(vm.address, log) if cards else []
         found = firmware(vm, place.home / "efivars.raw")
-        has_tpm = tpm.start(vm, place, log)
+        has_tpm = tpm.start(vm, place)
         return Surroundings(chosen, place.sockets, place.home, found, has_tpm, networks, forwards, incoming)
 
     def _links(self, vm: VmStart) -> None:

@@ -30,7 +30,6 @@ NEEDS = (
     Need("qemu-img", "qemu-utils", "makes, copies and snapshots disks"),
     Need(f"{OVMF}/OVMF_CODE_4M.secboot.fd", "ovmf", "UEFI firmware", optional=True),
     Need("swtpm", "swtpm", "TPM of Windows 11 VMs", optional=True),
-    Need("swtpm_setup", "swtpm-tools", "certificates of that TPM", optional=True),
     Need("mmdebstrap", "mmdebstrap", "builds the base image from packages"),
     Need("mke2fs", "e2fsprogs", "builds the base image: file system"),
     Need("sfdisk", "fdisk", "builds the base image: partitions"),

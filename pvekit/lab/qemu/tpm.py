@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-from pvekit.lab.doors import DoorError, Log, VmStart
+from pvekit.lab.doors import DoorError, VmStart
 from pvekit.lab.qemu import process
 from pvekit.lab.qemu.needs import require
 from pvekit.lab.qemu.place import Place
@@ -26,19 +25,19 @@ def wanted(vm: VmStart) -> Path | None:
     return path
 
 
-def start(vm: VmStart, place: Place, log: Log) -> bool:
-    """Start the VM's TPM if it has one; return whether it has."""
+def start(vm: VmStart, place: Place) -> bool:
+    """Start the VM's TPM if it has one; return whether it has.
+
+    A blank state makes itself at the first start. It has no endorsement certificate, which no guest here asks for.
+    """
     state = wanted(vm)
     if state is None:
         return False
-    require("swtpm", "swtpm_setup")
+    require("swtpm")
     stop(place)
     version = options(vm.config["tpmstate0"], "file").get("version", "v1.2")
     flags = ["--tpm2"] if version == "v2.0" else []
     store = f"backend-uri=file://{state}"
-    if _blank(state):
-        log("generating TPM state")
-        _manufacture(store, flags, place)
     pidfile = place.home / "swtpm.pid"
     argv = [
         "swtpm", "socket", "--daemon", *flags, "--tpmstate", f"{store},mode=0600", "--ctrl",
@@ -55,19 +54,3 @@ def stop(place: Place) -> None:
     if running is not None:
         running.end()
     (place.home / _RECORD).unlink(missing_ok=True)
-
-
-def _blank(path: Path) -> bool:
-    with path.open("rb") as file:
-        return not any(file.read(4096))
-
-
-def _manufacture(store: str, flags: list[str], place: Place) -> None:
-    """Give the TPM its endorsement key and certificates, once."""
-    argv = ["swtpm_setup", *flags, "--tpmstate", store, "--createek", "--create-ek-cert", "--create-platform-cert",
-            "--lock-nvram", "--not-overwrite", "--config", "/etc/swtpm_setup.conf"]  # fmt: skip
-    done = subprocess.run(
-        argv, cwd=place.home, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
-    )
-    if done.returncode:
-        raise DoorError(f"swtpm_setup ended with status {done.returncode}: {(done.stderr or done.stdout).strip()}")
