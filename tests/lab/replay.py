@@ -244,7 +244,7 @@ class Summary:
         return [one for one in self.outcomes if not one.left_out]
 
     def share(self, name: str) -> float:
-        return sum(getattr(one, name) for one in self.replayed) / len(self.replayed)
+        return sum(bool(getattr(one, name)) for one in self.replayed) / len(self.replayed)
 
     def lines(self, *, verbose: bool = False) -> Iterator[str]:
         total, used = len(self.outcomes), self.replayed
