@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 from typing import Any
@@ -35,7 +36,10 @@ class Folder(click.Group):
         return command
 
 
-@click.group(cls=Folder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(cls=Folder, context_settings=_SETTINGS)
 @click.version_option(__version__, prog_name="pvekit", message="%(prog)s %(version)s")
 def pvekit_group() -> None:
     """Bring a stack of VMs up on Proxmox VE, from one YAML file.
@@ -66,7 +70,7 @@ def run(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.Abort:
-        click.echo("stopped.", err=True)
+        click.echo("stopped; nothing was changed.", err=True)
         return 130
     except click.ClickException as error:
         error.show()
@@ -78,6 +82,10 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo("stopped. Run the same command again: it continues where it was.", err=True)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        # Whoever read our output is gone (`pvekit plan | head`): nothing more can be said, at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        show_error(PvekitError(error.strerror or str(error), where=str(error.filename or "")))
+        return 1
     return result if isinstance(result, int) else 0

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
-stack_argument = click.argument("stack", type=click.Path(dir_okay=False, path_type=Path))
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+stack_argument = click.argument("stack", type=_FILE, envvar="PVEKIT_STACK", default="stack.yaml")
+"""The stack file; without it ``stack.yaml`` in the working folder, or what PVEKIT_STACK names."""
 stack_option = click.option(
     "-s",
     "--stack",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_FILE,
     envvar="PVEKIT_STACK",
     default="stack.yaml",
     show_default=True,
@@ -20,4 +23,5 @@ stack_option = click.option(
 only_option = click.option("--only", metavar="VM", multiple=True, help="Only this VM; may be given several times.")
 lab_option = click.option("--lab", is_flag=True, help="Use the embedded node, whatever host the stack names.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+events_option = click.option("--json", "as_json", is_flag=True, help="One JSON object per line and event.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import textwrap
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
@@ -29,7 +30,7 @@ def plan_text(plan: Plan) -> str:
     for action in plan.actions:
         if action.verb is Verb.IMAGE:
             _, image, storage, node = action.id.split(":")
-            lines.append(f"  image {image} on {storage} ({node})")
+            lines.append(f"  image {image}: on storage {storage} of {node}, brought there if it is not yet")
     for vm in dict.fromkeys(a.vm for a in plan.actions if a.vm):
         lines += _vm_lines(vm, plan.of(vm))
     lines += ["", *_cost_lines(plan.costs)]
@@ -51,7 +52,7 @@ def _vm_lines(vm: str, actions: Sequence[Action]) -> list[str]:
     lines = [click.style(f"  {'+' if creating else '~'} {vm}", bold=True)]
     for action in actions:
         if action.verb is Verb.CREATE:
-            lines += [f"      {c.target}: {c.after}" for c in action.changes]
+            lines += _new_lines(action.changes)
         elif not creating:
             danger = click.style(f"  {action.danger}!", fg="red") if action.danger else ""
             lines.append(f"      {_WORD.get(action.verb, action.verb.value)}: {action.why}{danger}")
@@ -60,6 +61,18 @@ def _vm_lines(vm: str, actions: Sequence[Action]) -> list[str]:
         rest = [_WORD.get(a.verb, a.verb.value) for a in actions if a.verb not in (Verb.CREATE, Verb.SEED, Verb.IMAGE)]
         lines.append(f"      then: {', '.join(rest) if rest else 'stays off'}")
     return lines
+
+
+_OWN_LINE = frozenset({"scsi", "virtio", "sata", "ide", "efidisk", "tpmstate", "net", "hostpci", "usb", "description"})
+
+
+def _new_lines(changes: Sequence[Change]) -> list[str]:
+    """Return a new VM's settings: devices on lines of their own, all else as one paragraph."""
+    devices = [c for c in changes if c.target.rstrip("0123456789") in _OWN_LINE]
+    rest = ", ".join(f"{c.target}: {c.after}" for c in changes if c not in devices)
+    lines = [f"      {c.target}: {c.after}" for c in devices]
+    wrapped = textwrap.wrap(rest, 100, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False)
+    return [*lines, *wrapped]
 
 
 def _change(change: Change) -> str:

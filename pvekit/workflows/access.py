@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pvekit.adapters import pve as api
 from pvekit.adapters.pve import agent
 from pvekit.adapters.sshkeys import parse_host_key, write_known_hosts
-from pvekit.model.errors import ApiError, GuestNotReady
+from pvekit.model.errors import ApiError, GuestNotReady, PermissionDenied
 from pvekit.workflows.places import key_path, known_hosts
 from pvekit.workflows.session import Session
 from pvekit.workflows.status import VmState, find
@@ -34,9 +35,7 @@ def ssh_argv(session: Session, name: str, command: Sequence[str]) -> list[str]:
 
 
 def _reachable(session: Session, name: str) -> VmState:
-    state = find(session, name)
-    if state.state != "running":
-        raise GuestNotReady(f"{name} is {state.state}", hint=f"Start it: pvekit up {session.stack.file} --only {name}")
+    state = _running(session, name, address=True)
     if not state.address:
         raise GuestNotReady(
             f"the guest agent of {name} gives no address", hint=f"Look at its console: pvekit console {name}"
@@ -50,22 +49,25 @@ def _reachable(session: Session, name: str) -> VmState:
 
 def open_console(session: Session, name: str) -> Console:
     """Return the VM's serial console. Raises GuestNotReady when it does not run."""
-    state = find(session, name)
-    if state.state != "running":
-        raise GuestNotReady(f"{name} is {state.state}", hint=f"Start it: pvekit up {session.stack.file} --only {name}")
+    state = _running(session, name)
     return api.console(session.pve, state.node, state.vmid)
 
 
 def guest_log(session: Session, name: str) -> str:
     """Return what cloud-init wrote in the guest, read through the agent. Raises GuestNotReady without an agent."""
-    state = find(session, name)
+    state = _running(session, name)
+    why = ""
     for path in _LOGS:
         try:
             return agent.read_file(session.pve, state.node, state.vmid, path)
+        except PermissionDenied:
+            raise
         except ApiError as error:
-            last = error
+            why = error.message
+            if api.cause(error) is api.Cause.AGENT_SILENT and "failed to open" not in why:
+                break
     raise GuestNotReady(
-        f"the guest's logs cannot be read: {last.message}",
+        f"the guest's logs cannot be read: {why}",
         where=f"{name} (VMID {state.vmid})",
         hint=f"Its console shows the boot: pvekit console {name}. PVE's own tasks: pvekit logs {name} --tasks",
     )
@@ -75,4 +77,15 @@ def task_log(session: Session, name: str) -> tuple[str, ...]:
     """Return PVE's last tasks for the VM, one line each, newest first."""
     state = find(session, name)
     rows = api.node_tasks(session.pve, state.node, vmid=state.vmid)
-    return tuple(f"{row.starttime}  {row.type:<12} {row.exitstatus or 'running':<20} {row.upid}" for row in rows)
+    return tuple(
+        f"{datetime.fromtimestamp(row.starttime).astimezone():%Y-%m-%d %H:%M:%S}  {row.type:<12} "
+        f"{row.exitstatus or 'running':<20} {row.upid}"
+        for row in rows
+    )
+
+
+def _running(session: Session, name: str, *, address: bool = False) -> VmState:
+    state = find(session, name, address=address)
+    if state.state != "running":
+        raise GuestNotReady(f"{name} is {state.state}", hint=f"Start it: pvekit up {session.stack.file} --only {name}")
+    return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import yaml
 
 from pvekit import guests
 from pvekit.adapters import pve as api
-from pvekit.model.errors import NotFound, PvekitError
+from pvekit.adapters.files import write_atomic
+from pvekit.model.errors import ApiError, NotFound, PvekitError
 from pvekit.model.mark import Mark, Stage, stack_tag, strip, vm_of, vm_tag, write
 from pvekit.model.stack import Stack, Vm, load
 from pvekit.model.stack.adopt import CannotAdopt, overrides, to_yaml, vm_name
@@ -41,6 +43,12 @@ def plan_adoption(session: Session, vmid: int, kind: str) -> Adoption:
     now = api.pending(session.pve, row.node, vmid)
     config = now.after_restart
     name = vm_name(vmid, config)
+    if any(vm.name == name for vm in session.stack.vms):
+        raise PvekitError(
+            f"the stack has a VM {name} already",
+            where=session.stack.file,
+            hint=f"If it is another one, give VM {vmid} another name in PVE first.",
+        )
     try:
         plain = to_yaml(vmid, config, kind=kind, node=row.node, pool=row.pool or None, running=row.status == "running")
         desired = guests.desired(*_loaded(session.stack, plain, name))
@@ -70,20 +78,35 @@ def _loaded(stack: Stack, entry: str, name: str) -> tuple[Stack, Vm]:
     return replace(stack, vms=loaded.vms), loaded.vm(name)
 
 
-def adopt(session: Session, adoption: Adoption) -> None:
-    """Write tags and mark, with the digest that the plan saw."""
+def adopt(session: Session, adoption: Adoption, file: Path | None = None) -> None:
+    """Write tags and mark, with the digest that the plan saw; with ``file`` the entry is added to it.
+
+    The file comes first, and is put back when PVE refuses: a VM with the tags that no file has is one that
+    ``pvekit down`` would remove. Raises PvekitError when the entry cannot be added, Conflict when the VM changed.
+    """
+    before = file.read_text(encoding="utf-8") if file is not None else ""
+    if file is not None:
+        write_atomic(file, appended(before, adoption, str(file)).encode(), mode=file.stat().st_mode & 0o777)
     changes = {"tags": adoption.tags, "description": adoption.description}
-    api.set_config(session.pve, adoption.node, adoption.vmid, changes, digest=adoption.digest)
+    try:
+        api.set_config(session.pve, adoption.node, adoption.vmid, changes, digest=adoption.digest)
+    except ApiError:
+        if file is not None:
+            write_atomic(file, before.encode(), mode=file.stat().st_mode & 0o777)
+        raise
 
 
-def append(path: Path, adoption: Adoption) -> None:
-    """Add the entry to the end of a stack file whose last section is ``vms:``. Raises PvekitError otherwise."""
-    text = path.read_text(encoding="utf-8")
+def appended(text: str, adoption: Adoption, where: str) -> str:
+    """Return a stack file's text with the entry at its end. Raises PvekitError unless ``vms:`` is the last section."""
     document = yaml.safe_load(text)
     keys = list(document) if isinstance(document, dict) else []
-    if not keys or keys[-1] != "vms" or "\nvms: {" in text:
+    empty = re.search(r"(?m)^vms:[ \t]*(\{[ \t]*\})?[ \t]*(#.*)?$", text)
+    if not keys or keys[-1] != "vms" or empty is None:
         raise PvekitError(
-            "the entry can only be added where vms: is the last section", where=str(path), hint="Paste it by hand."
+            "the entry can only be added where vms: is the last section and has one VM per line",
+            where=where,
+            hint="Leave --append out and paste the entry by hand.",
         )
-    text = text.replace("\nvms: {}", "\nvms:") if document["vms"] is None or document["vms"] == {} else text
-    path.write_text(text.rstrip("\n") + "\n\n" + adoption.text, encoding="utf-8")
+    if not document["vms"]:
+        text = text[: empty.start()] + "vms:" + text[empty.end() :]
+    return text.rstrip("\n") + "\n\n" + adoption.text

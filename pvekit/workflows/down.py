@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from pvekit import engine, guests
@@ -11,7 +11,7 @@ from pvekit.adapters import pve as api
 from pvekit.engine import Context, Outcome, Step
 from pvekit.model.errors import Conflict, NotFound, PvekitError, TaskFailed
 from pvekit.model.event import Emit
-from pvekit.model.facts import VmRow
+from pvekit.model.facts import Facts, VmRow
 from pvekit.model.mark import vm_of
 from pvekit.model.properties import Disk, PropertyInvalid
 from pvekit.provision.apply.seed import prefix
@@ -24,13 +24,17 @@ SHUTDOWN_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """One VM that would be removed: the volumes that are freed, those that stay, and why each stays."""
+    """One VM that would be removed: the volumes that are freed, those that stay, and why each stays.
+
+    ``in_file`` is whether the stack file still has it.
+    """
 
     vm: str
     row: VmRow
     protected: bool
     freed: tuple[str, ...]
     kept: tuple[tuple[str, str], ...]
+    in_file: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +52,28 @@ class Removal:
 
 
 def plan_removal(session: Session, *, only: Collection[str] = ()) -> Removal:
-    """Return what would be removed. Nothing is touched."""
+    """Return what would be removed. Nothing is touched.
+
+    VMs that carry the stack's tags but are not in the stack file any more belong to it as well.
+    """
     stack = session.stack.name
     names = [vm.name for vm in session.stack.vms]
     facts = read_facts(session.pve, stack, names)
     rows = {name: own.row for name, own in facts.own.items()} | dict(facts.strays)
-    unknown = sorted(set(only) - rows.keys())
+    unknown = sorted(set(only) - rows.keys() - set(names))
     if unknown:
         raise PvekitError(
             f"no VM of stack {stack} is called {', '.join(unknown)}",
             hint=f"There are: {', '.join(sorted(rows)) or 'none'}",
         )
     chosen = {name: row for name, row in rows.items() if not only or name in only}
-    doomed = tuple(_doomed(session, name, row) for name, row in sorted(chosen.items()))
-    return Removal(stack, doomed, _seeds(session, chosen))
+    seeds = _seeds(session, facts, only)
+    known = frozenset(volid for _, volid in seeds)
+    doomed = tuple(_doomed(session, name, row, known) for name, row in sorted(chosen.items()))
+    return Removal(stack, doomed, seeds)
 
 
-def _doomed(session: Session, name: str, row: VmRow) -> Doomed:
+def _doomed(session: Session, name: str, row: VmRow, seeds: Collection[str]) -> Doomed:
     config = api.pending(session.pve, row.node, row.vmid).current
     freed: list[str] = []
     kept: list[tuple[str, str]] = []
@@ -72,7 +81,7 @@ def _doomed(session: Session, name: str, row: VmRow) -> Doomed:
         if key.rstrip("0123456789") not in _DRIVES:
             continue
         volume = _volume(value)
-        if volume in ("", "none", "cdrom"):
+        if volume in ("", "none", "cdrom") or volume in seeds:
             continue
         if volume.startswith("/"):
             kept.append((volume, "a device or file of the host: only detached"))
@@ -82,7 +91,8 @@ def _doomed(session: Session, name: str, row: VmRow) -> Doomed:
             freed.append(volume)
         else:
             kept.append((volume, "belongs to another VM: only detached"))
-    return Doomed(name, row, config.get("protection", "0") == "1", tuple(freed), tuple(kept))
+    in_file = any(vm.name == name for vm in session.stack.vms)
+    return Doomed(name, row, config.get("protection", "0") == "1", tuple(freed), tuple(kept), in_file)
 
 
 def _volume(value: str) -> str:
@@ -97,28 +107,51 @@ def _owned(volume: str, vmid: int) -> bool:
     return f"vm-{vmid}-" in volume or f"base-{vmid}-" in volume
 
 
-def _seeds(session: Session, rows: Mapping[str, VmRow]) -> tuple[tuple[str, str], ...]:
-    found: set[tuple[str, str]] = set()
-    storages = {vm.name: guests.desired(session.stack, vm).iso_storage for vm in session.stack.vms}
-    for name, row in rows.items():
-        if name not in storages:
-            continue
-        start = f"{storages[name]}:iso/{prefix(session.stack.name, name)}"
-        for volume in api.content(session.pve, row.node, storages[name], "iso"):
-            if volume.volid.startswith(start):
-                found.add((row.node, volume.volid))
-    return tuple(sorted(found))
+def _is_seed(volume: str, stack: str, vm: str) -> bool:
+    return f":iso/{prefix(stack, vm)}" in volume
 
 
-def remove(session: Session, removal: Removal, emit: Emit, *, unprotect: bool = False) -> tuple[Outcome, ...]:
-    """Remove what was planned. Raises Conflict when a VM is protected and ``unprotect`` is not given."""
+def _seeds(session: Session, facts: Facts, only: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Return the seeds that interrupted runs left: attached or not, and also of VMs that were never created."""
+    stack = session.stack
+    names = {guests.desired(stack, vm).iso_storage for vm in stack.vms}
+    places: dict[tuple[str, str], str] = {}
+    for found in facts.storages:
+        node = facts.nodes.get(found.node)
+        if found.name in names and found.active and node is not None and node.online:
+            places.setdefault((found.name, "" if found.shared else found.node), found.node)
+    starts = [prefix(stack.name, name) for name in only] or [prefix(stack.name, "").removesuffix(".")]
+    return tuple(
+        sorted(
+            (node, volume.volid)
+            for (storage, _), node in places.items()
+            for volume in api.content(session.pve, node, storage, "iso")
+            if volume.volid.partition(":iso/")[2].startswith(tuple(starts))
+        )
+    )
+
+
+def check_protection(removal: Removal, *, unprotect: bool) -> None:
+    """Raise Conflict when a VM is protected and ``unprotect`` is not given."""
     protected = [doomed.vm for doomed in removal.vms if doomed.protected]
     if protected and not unprotect:
         raise Conflict(
-            f"protected: {', '.join(protected)}",
+            f"protected: {', '.join(protected)}; nothing was removed",
             status=0,
-            hint="Add --unprotect to lift the protection and remove them.",
+            hint="Add --unprotect to lift the protection and remove them, or --only to remove others.",
         )
+
+
+def remove(
+    session: Session,
+    removal: Removal,
+    emit: Emit,
+    *,
+    unprotect: bool = False,
+    stop: threading.Event | None = None,
+) -> tuple[Outcome, ...]:
+    """Remove what was planned. Raises Conflict when a VM is protected and ``unprotect`` is not given."""
+    check_protection(removal, unprotect=unprotect)
     with api.TaskPoller(session.pve) as poller:
         steps = [
             Step(f"{doomed.vm}:remove", doomed.vm, "remove", _remover(session, poller, doomed), limits=("node",))
@@ -130,11 +163,12 @@ def remove(session: Session, removal: Removal, emit: Emit, *, unprotect: bool = 
                 "",
                 f"delete {volid}",
                 _unseeder(session, poller, node, volid),
-                tuple(s.id for s in steps),
+                # It may be attached until its VM is gone.
+                tuple(f"{d.vm}:remove" for d in removal.vms if _is_seed(volid, removal.stack, d.vm)),
             )
             for node, volid in removal.seeds
         ]
-        return engine.run(steps, limits={"node": 4}, emit=emit, stop=threading.Event())
+        return engine.run(steps, limits={"node": 4}, emit=emit, stop=stop or threading.Event())
 
 
 def _remover(session: Session, poller: api.TaskPoller, doomed: Doomed) -> Callable[[Context], None]:
@@ -144,43 +178,48 @@ def _remover(session: Session, poller: api.TaskPoller, doomed: Doomed) -> Callab
         now = api.resources(pve).vm(row.vmid)
         return now is not None and vm_of(frozenset(now.tags), session.stack.name) == doomed.vm
 
+    def running() -> bool:
+        return str(api.status(pve, row.node, row.vmid).get("status")) == "running"
+
     def run(context: Context) -> None:
         # Between the question and the answer somebody may have changed whose VM this is.
         if not still_ours():
             context.log("is gone already, or carries the stack's tags no more")
             return
-        if str(api.status(pve, row.node, row.vmid).get("status")) == "running":
-            _task(
-                poller, context, _settled(lambda: api.stop(pve, row.node, row.vmid), lambda: not _running(session, row))
-            )
+        if running():
+            _task(poller, context, doomed, lambda: api.stop(pve, row.node, row.vmid), lambda: not running())
         if doomed.protected:
             api.set_config(pve, row.node, row.vmid, {"protection": "0"})
-        _task(poller, context, _settled(lambda: api.delete_vm(pve, row.node, row.vmid), lambda: not still_ours()))
+        _task(poller, context, doomed, lambda: api.delete_vm(pve, row.node, row.vmid), lambda: not still_ours())
 
     return run
 
 
-def _running(session: Session, row: VmRow) -> bool:
-    return str(api.status(session.pve, row.node, row.vmid).get("status")) == "running"
-
-
-def _settled(begin: Callable[[], str], done: Callable[[], bool]) -> str | None:
-    return api.settle(begin, done)
-
-
-def _task(poller: api.TaskPoller, context: Context, upid: str | None) -> None:
+def _task(
+    poller: api.TaskPoller, context: Context, doomed: Doomed, begin: Callable[[], str], done: Callable[[], bool]
+) -> None:
+    """Begin a task and wait for it; one whose answer was lost is looked for first. Raises TaskFailed."""
+    upid = api.settle(begin, done)
     if not upid:
         return
     result = poller.wait(upid, context.log)
-    if not result.ok:
-        raise TaskFailed(f"{result.exitstatus}\n{result.tail()}", where=upid)
+    if not result.ok and not done():
+        raise TaskFailed(
+            f"{result.exitstatus}\n{result.tail()}".strip(),
+            where=f"{doomed.vm} (VMID {doomed.row.vmid}): {api.parse_upid(upid).type}",
+            hint=f"The whole log is on the node under {upid}. Then run pvekit down again.",
+        )
 
 
 def _unseeder(session: Session, poller: api.TaskPoller, node: str, volid: str) -> Callable[[Context], None]:
     def run(context: Context) -> None:
         try:
-            _task(poller, context, api.delete_volume(session.pve, node, volid))
+            upid = api.delete_volume(session.pve, node, volid)
         except NotFound:
             context.log("is gone already")
+            return
+        result = poller.wait(upid, context.log) if upid else None
+        if result is not None and not result.ok:
+            raise TaskFailed(f"{result.exitstatus}\n{result.tail()}".strip(), where=volid)
 
     return run

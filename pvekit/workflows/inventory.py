@@ -16,7 +16,7 @@ def stack_inventory(session: Session) -> dict[str, Any]:
     hosts: list[Host] = []
     pinned: list[tuple[str, int, HostKey]] = []
     vms = {vm.name: vm for vm in session.stack.vms}
-    for state in look(session, addresses=True):
+    for state in look(session):
         if not state.address or not state.host_key:
             continue
         vm = vms[state.vm]

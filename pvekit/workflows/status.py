@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from pvekit import guests
 from pvekit.adapters.pve import agent
-from pvekit.model.errors import PvekitError
-from pvekit.provision.facts import read_facts
+from pvekit.model.errors import NotFound, PvekitError
+from pvekit.model.facts import VmFacts
+from pvekit.model.stack import Vm
+from pvekit.provision.facts import READERS, read_facts
 from pvekit.workflows.session import Session
+
+MISSING = "missing"
+STRAY = "not in the stack file"
 
 
 @dataclass(frozen=True, slots=True)
 class VmState:
-    """One VM of the stack as it is now. ``vmid`` 0 and ``state`` "missing": it does not exist."""
+    """One VM of the stack as it is now. ``vmid`` 0 and ``state`` "missing": it does not exist.
+
+    ``stage`` is how far pvekit has come with it, or that the stack file does not have it any more.
+    """
 
     vm: str
     vmid: int
@@ -26,46 +35,74 @@ class VmState:
     user: str
 
 
-def look(session: Session, *, addresses: bool = True) -> tuple[VmState, ...]:
-    """Return the state of every VM of the stack. With ``addresses`` each running guest's agent is asked once."""
+def look(session: Session) -> tuple[VmState, ...]:
+    """Return the state of every VM of the stack, and of those that only carry its tags.
+
+    Every running guest's agent is asked for its address, all at once; a silent agent gives none.
+    """
     facts = read_facts(session.pve, session.stack.name, [vm.name for vm in session.stack.vms])
-    found: list[VmState] = []
-    for vm in session.stack.vms:
-        own = facts.own.get(vm.name)
-        if own is None:
-            found.append(VmState(vm.name, 0, "", "missing", "", "", "", (), vm.user))
-            continue
-        macs = guests.desired(session.stack, vm).macs
-        running = own.row.running
-        address = _address(session, own.row.node, own.row.vmid, macs) if addresses and running else ""
-        stage = own.mark.stage.value if own.mark else "unmarked"
-        key = own.mark.host_key if own.mark else ""
-        waiting = tuple(sorted({*own.pending, *own.removed}))
-        state = "running" if running else "stopped"
-        found.append(VmState(vm.name, own.row.vmid, own.row.node, state, stage, address, key, waiting, vm.user))
-    return tuple(found)
+    found = [_state(vm, facts.own.get(vm.name)) for vm in session.stack.vms]
+    with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="agent") as pool:
+        states = list(pool.map(lambda state: _with_address(session, state), found))
+    return (
+        *states,
+        *(
+            VmState(name, row.vmid, row.node, _power(running=row.running), STRAY, "", "", (), "")
+            for name, row in sorted(facts.strays.items())
+        ),
+    )
 
 
-def find(session: Session, name: str) -> VmState:
-    """Return one VM of the stack that exists. Raises PvekitError otherwise."""
-    states = {state.vm: state for state in look(session)}
-    if name not in states:
-        raise PvekitError(f"the stack has no VM {name}", where=session.stack.file, hint=f"It has: {', '.join(states)}")
-    if not states[name].vmid:
-        raise PvekitError(f"{name} does not exist yet", hint=f"Create it: pvekit up {session.stack.file} --only {name}")
-    return states[name]
+def find(session: Session, name: str, *, address: bool = False) -> VmState:
+    """Return one VM of the stack that exists; with ``address`` its agent is asked for it. Raises NotFound."""
+    stack = session.stack
+    vm = next((vm for vm in stack.vms if vm.name == name), None)
+    if vm is None:
+        names = ", ".join(vm.name for vm in stack.vms)
+        raise NotFound(f"the stack has no VM {name}", status=0, where=stack.file, hint=f"It has: {names}")
+    own = read_facts(session.pve, stack.name, [name]).own.get(name)
+    if own is None:
+        raise NotFound(f"{name} does not exist yet", status=0, hint=f"Create it: pvekit up {stack.file} --only {name}")
+    state = _state(vm, own)
+    return _with_address(session, state) if address else state
 
 
-def _address(session: Session, node: str, vmid: int, macs: tuple[str, ...]) -> str:
+def _power(*, running: bool) -> str:
+    return "running" if running else "stopped"
+
+
+def _state(vm: Vm, own: VmFacts | None) -> VmState:
+    if own is None:
+        return VmState(vm.name, 0, "", MISSING, "", "", "", (), vm.user)
+    return VmState(
+        vm=vm.name,
+        vmid=own.row.vmid,
+        node=own.row.node,
+        state=_power(running=own.row.running),
+        stage=own.mark.stage.value if own.mark else "unmarked",
+        address="",
+        host_key=own.mark.host_key if own.mark else "",
+        waiting=tuple(sorted({*own.pending, *own.removed})),
+        user=vm.user,
+    )
+
+
+def _with_address(session: Session, state: VmState) -> VmState:
+    """Return the state with the address of the first NIC, as the guest's agent reports it."""
+    if state.state != "running":
+        return state
+    wanted = guests.desired(session.stack, session.stack.vm(state.vm))
     try:
-        cards = agent.interfaces(session.pve, node, vmid)
+        cards = agent.interfaces(session.pve, state.node, state.vmid)
     except PvekitError:
-        return ""
+        return state  # it boots, or has no agent: an unknown address is no failure of a look
     usable = [
         address
         for card in cards
-        if macs and card.mac.upper() == macs[0].upper()
+        if wanted.macs and card.mac.upper() == wanted.macs[0].upper()
         for address in card.addresses
         if not address.startswith(("169.254.", "fe80:"))
     ]
-    return sorted(usable, key=lambda address: ":" in address)[0] if usable else ""
+    if wanted.static in usable:
+        return replace(state, address=wanted.static)
+    return replace(state, address=min(usable, key=lambda address: ":" in address, default=""))

@@ -60,9 +60,19 @@ class Report:
         return Interrupted("stopped") if self.cancelled else None
 
 
-def carry_out(session: Session, planned: Planned, emit: Emit, *, only: Collection[str] = ()) -> Report:
-    """Carry a plan out, then read everything again and plan once more."""
-    stop = threading.Event()
+def carry_out(
+    session: Session,
+    planned: Planned,
+    emit: Emit,
+    *,
+    only: Collection[str] = (),
+    stop: threading.Event | None = None,
+) -> Report:
+    """Carry a plan out, then read everything again and plan once more.
+
+    Once ``stop`` is set nothing new is begun, and what runs is brought to a clean end.
+    """
+    stop = stop or threading.Event()
     with api.TaskPoller(session.pve) as poller:
         job = _job(session, planned, poller, emit, stop)
         outcomes = engine.run(steps(job, planned.plan), limits=limits(job, session.parallel), emit=emit, stop=stop)

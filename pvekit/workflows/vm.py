@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from pvekit.adapters import pve as api
@@ -44,14 +45,18 @@ def rollback(session: Session, name: str, snapname: str, emit: Emit) -> None:
 
 
 def _task(session: Session, state: VmState, title: str, emit: Emit, begin: Callable[[], str]) -> None:
+    """Begin a task and wait for its end. Raises TaskFailed."""
     emit(Event(Kind.START, state.vm, title))
+    started = time.monotonic()
     with api.TaskPoller(session.pve) as poller:
         upid = begin()
         result = poller.wait(upid, lambda line: emit(Event(Kind.LOG, state.vm, title, line)))
+    seconds = time.monotonic() - started
     if not result.ok:
+        emit(Event(Kind.FAIL, state.vm, title, result.exitstatus, seconds))
         raise TaskFailed(
-            f"{result.exitstatus}\n{result.tail()}",
+            f"{result.exitstatus}\n{result.tail()}".strip(),
             where=f"{state.vm} (VMID {state.vmid}): {title}",
             hint=f"The whole log is on the node under {upid}",
         )
-    emit(Event(Kind.DONE, state.vm, title))
+    emit(Event(Kind.DONE, state.vm, title, "", seconds))

@@ -17,10 +17,12 @@ from pvekit.cli.options import lab_option, stack_option, yes_option
 @click.option("--append", is_flag=True, help="Add the entry to the stack file as well.")
 @click.argument("vmid", type=int)
 def command(stack: Path, lab: bool, yes: bool, kind: str, append: bool, vmid: int) -> None:
-    """Take an existing VM into the stack: print its YAML, and tag it in PVE.
+    """Take an existing VM into the stack.
 
-    With the entry in the stack file the next plan is empty: nothing of the VM is changed but its tags and notes.
+    Prints its YAML, and tags it in PVE. With the entry in the stack file the next plan is empty: nothing of the VM
+    is changed but its tags and notes.
     """
+    from pvekit.cli.ask import confirm
     from pvekit.workflows import adopt
     from pvekit.workflows.session import open_session
 
@@ -28,9 +30,7 @@ def command(stack: Path, lab: bool, yes: bool, kind: str, append: bool, vmid: in
         found = adopt.plan_adoption(session, vmid, kind)
         click.echo(found.text, nl=False)
         if not yes:
-            click.confirm(f"Tag VM {vmid} as {found.name} of stack {session.stack.name}?", abort=True, err=True)
-        if append:
-            adopt.append(stack, found)
-        adopt.adopt(session, found)
+            confirm(f"Tag VM {vmid} as {found.name} of stack {session.stack.name}?", instead="--yes")
+        adopt.adopt(session, found, stack if append else None)
     where = f"added to {stack}" if append else f"add the entry above under vms: in {stack}"
     click.echo(f"tagged VM {vmid}; {where}", err=True)

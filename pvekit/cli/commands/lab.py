@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import click
 
+from pvekit.cli.options import json_option, yes_option
+
 
 @click.group()
 def command() -> None:
-    """Run the embedded node: a small PVE on this machine with real QEMU guests."""
+    """Run the embedded node: a small PVE on this machine.
+
+    It speaks the API of Proxmox VE on loopback and runs each VM with QEMU. Stack files with "host: lab", and --lab,
+    start it by themselves.
+    """
 
 
 @command.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback. Default: a free one.")
-def start(port: int) -> None:
-    """Start the node; nothing happens when it runs."""
+@click.option("--hollow", is_flag=True, help="Without QEMU: VMs only claim to run. For trying out plans.")
+@click.option("--node", "nodes", multiple=True, metavar="NAME", help="Name of a node; several make a cluster.")
+def start(port: int, hollow: bool, nodes: tuple[str, ...]) -> None:
+    """Start the node; one that runs is left as it is."""
     from pvekit.lab import control
     from pvekit.workflows.places import lab_state
 
-    node = control.start(lab_state(), port=port)
-    click.echo(f"{node.endpoint} (process {node.pid}), certificate SHA-256 {node.fingerprint}")
+    before = control.status(lab_state())
+    node = control.start(lab_state(), port=port, hollow=hollow, nodes=nodes)
+    again = before is not None and before.pid == node.pid
+    click.echo(f"{'runs already' if again else 'started'}: {node.endpoint} (process {node.pid})")
+    click.echo(f"certificate SHA-256 {node.fingerprint}")
+    click.echo("next: pvekit up STACK --lab, or host: lab in the stack file")
 
 
 @command.command()
@@ -33,22 +45,38 @@ def stop(guests: bool) -> None:
 
 
 @command.command()
-def status() -> None:
-    """Show whether the node runs and which guests."""
-    from pvekit.lab import control
+@json_option
+def status(as_json: bool) -> None:
+    """Show whether the node runs and which guests it has."""
+    from pvekit.cli import show
+    from pvekit.workflows.lab import look
     from pvekit.workflows.places import lab_state
 
-    click.echo(control.status(lab_state()))
+    found = look(lab_state())
+    if as_json:
+        click.echo(show.as_json(found))
+    elif found is None:
+        click.echo("not running (start it: pvekit lab start)")
+    else:
+        hollow = ", hollow: VMs only claim to run" if found.hollow else ""
+        click.echo(f"running: {found.endpoint} (process {found.pid}{hollow})")
+        click.echo(f"state in {found.folder}; token {found.token_id}; certificate SHA-256 {found.fingerprint}")
+        rows = [[str(g.vmid), g.name or "-", g.state, ";".join(g.tags) or "-"] for g in found.guests]
+        click.echo(show.table(("VMID", "NAME", "STATE", "TAGS"), rows) if rows else "no guests")
 
 
 @command.command()
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 def reset(yes: bool) -> None:
     """Stop everything and delete the node with all its guests and disks."""
+    from pvekit.cli.ask import confirm
     from pvekit.lab import control
     from pvekit.workflows.places import lab_state
 
+    if not lab_state().exists():
+        click.echo("there is nothing to delete")
+        return
     if not yes:
-        click.confirm(f"Delete the embedded node and all its guests ({lab_state()})?", abort=True)
+        confirm(f"Delete the embedded node and all its guests ({lab_state()})?", instead="--yes")
     control.reset(lab_state())
     click.echo("deleted")

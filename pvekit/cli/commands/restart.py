@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from pvekit.cli.options import json_option, lab_option, stack_option
+from pvekit.cli.options import events_option, lab_option, stack_option
 
 
 @click.command()
 @stack_option
 @lab_option
-@json_option
+@events_option
 @click.argument("vm")
 def command(stack: Path, lab: bool, as_json: bool, vm: str) -> None:
     """Stop and start a VM, so that changes that wait for a restart are applied."""

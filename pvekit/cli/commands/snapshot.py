@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from pvekit.cli.options import json_option, lab_option, stack_option
+from pvekit.cli.options import events_option, lab_option, stack_option
 
 
 @click.command()
 @stack_option
 @lab_option
-@json_option
+@events_option
 @click.option("--ram", is_flag=True, help="Keep the running VM's memory as well.")
 @click.argument("vm")
 @click.argument("name")
