@@ -1,0 +1,169 @@
+"""A fork server for `pvekit up`: imports everything once, then forks a child for every run.
+
+    python -m tests.chaos.runner
+
+Reads one JSON order per line, answers one JSON line. An order names the stack file and may say at which request the
+child dies. The child is pvekit as it is, but for SSH and Ansible, which hollow guests do not have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pycdlib
+import yaml.scanner
+
+import pvekit.adapters.pve.agent
+import pvekit.adapters.pve.storage
+from pvekit.adapters import ansible
+from pvekit.adapters.ansible import ProvisionResult
+from pvekit.adapters.pve import client, tasks, transport
+from pvekit.model.errors import PvekitError
+from pvekit.provision.apply import ready
+from pvekit.workflows.planning import make_plan
+from pvekit.workflows.session import open_session
+from pvekit.workflows.up import Report, carry_out
+
+LOADED = (pycdlib, yaml.scanner, pvekit.adapters.pve.agent, pvekit.adapters.pve.storage)
+KILLED = 86
+
+
+class Hasty(threading.Event):
+    """An event whose waiting is shorter by a factor."""
+
+    pace = 1.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(None if timeout is None else timeout * self.pace)
+
+
+def no_ssh(*_: Any, **__: Any) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+def play(*_: Any, **__: Any) -> ProvisionResult:
+    return ProvisionResult((), {})
+
+
+class Wire:
+    """Stands before every exchange with the server: writes it down, and ends the process where it was told to."""
+
+    def __init__(self, at: int, when: str) -> None:
+        self.at, self.when = at, when
+        self.sent: list[str] = []
+        self._lock = threading.Lock()
+        self._real = transport.Pool.request
+
+    def __call__(self, pool: Any, method: str, target: str, *rest: Any) -> Any:
+        with self._lock:
+            self.sent.append(f"{method} {short(target)}")
+            mine = len(self.sent) == self.at
+            if mine and self.when == "before":
+                os._exit(KILLED)
+        try:
+            return self._real(pool, method, target, *rest)
+        finally:
+            if mine and self.when == "after":
+                os._exit(KILLED)
+
+
+def short(target: str) -> str:
+    """Return a request's path without the parts that differ between runs."""
+    path = target.removeprefix("/api2/json")
+    path = re.sub(r"UPID:(?:[^/:]*:){4}(\w+):[^/]*", r"UPID:\1", path)
+    path = re.sub(r"iso/pvekit\.[^/]*", "iso/SEED", path)
+    return re.sub(r"/qemu/\d+", "/qemu/N", path)
+
+
+def up(order: dict[str, Any]) -> dict[str, Any]:
+    """Do one `up` and say how it went."""
+    wire = Wire(int(order.get("at", 0)), str(order.get("when", "")))
+    transport.Pool.request = lambda *args: wire(*args)  # type: ignore[method-assign]
+    found: dict[str, Any] = {"sent": wire.sent, "error": "", "text": "", "left": None, "planned": []}
+    try:
+        with open_session(Path(order["stack"])) as session:
+            planned = make_plan(session)
+            found["planned"] = [action.id for action in planned.plan.actions]
+            if not planned.plan.empty:
+                report = carry_out(session, planned, lambda _event: None, stop=Hasty())
+                found |= ended(report)
+    except PvekitError as error:
+        found |= {"error": type(error).__name__, "text": f"{error}\nhint: {error.hint}"}
+    return found
+
+
+def ended(report: Report) -> dict[str, Any]:
+    left = None if report.left is None else [action.id for action in report.left.actions]
+    error = report.error
+    text = "" if error is None else f"{error}\nhint: {error.hint}"
+    return {"left": left, "error": "" if error is None else type(error).__name__, "text": text}
+
+
+def hurry(pace: float) -> None:
+    """Make all pauses shorter by a factor."""
+    Hasty.pace = pace
+    pause = time.sleep
+    time.sleep = lambda seconds: pause(seconds * pace)
+    tasks.SHORTEST, tasks.LONGEST = 0.1 * pace, 1.0 * pace
+    tasks.GRACE, tasks.PATIENCE = 5.0 * pace, 60.0 * pace
+
+
+def child(order: dict[str, Any], answer: int) -> None:
+    """Run in the forked process; never returns."""
+    ready.wait_ssh = no_ssh  # type: ignore[assignment]
+    ansible.run = play
+    hurry(float(order.get("pace", 1.0)))
+    try:
+        found = up(order)
+    except BaseException:  # noqa: BLE001 - whatever else comes out of it is what these tests look for
+        found = {"broken": traceback.format_exc()}
+    with os.fdopen(answer, "w", encoding="utf-8") as stream:
+        json.dump(found, stream)
+    os._exit(0)
+
+
+def one(order: dict[str, Any]) -> dict[str, Any]:
+    """Fork, wait, and return what the child said; ``killed`` if it died as told, ``hung`` if it did not end."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        try:
+            child(order, writer)
+        finally:
+            os._exit(1)
+    os.close(writer)
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(pid, signal.SIGABRT))
+    signal.alarm(int(order.get("limit", 60)))
+    with os.fdopen(reader, encoding="utf-8") as stream:
+        text = stream.read()
+    _, status = os.waitpid(pid, 0)
+    signal.alarm(0)
+    if text:
+        found: dict[str, Any] = json.loads(text)
+        return found
+    return {"killed": os.waitstatus_to_exitcode(status) == KILLED, "status": os.waitstatus_to_exitcode(status)}
+
+
+def main() -> None:
+    assert threading.active_count() == 1
+    assert client.API
+    gc.collect()
+    gc.freeze()
+    for line in sys.stdin:
+        print(json.dumps(one(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
