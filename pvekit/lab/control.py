@@ -172,7 +172,7 @@ def _stop_guests(state: Path, *, hollow: bool) -> None:
         return
     from pvekit.lab.qemu.machines import QemuMachines
 
-    machines = QemuMachines(state)
+    machines = QemuMachines(state / "qemu")
     for vmid in list(machines.running()):
         machines.stop(vmid, lambda _line: None)
 

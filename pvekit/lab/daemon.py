@@ -38,7 +38,8 @@ def open_lab(settings: Settings, *, hollow: bool, boot_seconds: float = 0.0) -> 
         from pvekit.lab.qemu.disks import QemuDisks
         from pvekit.lab.qemu.machines import QemuMachines
 
-        machines, disks = QemuMachines(settings.state), QemuDisks()
+        qemu = QemuMachines(settings.state / "qemu")
+        machines, disks = qemu, QemuDisks(qemu)
     lab = Lab(settings, machines, disks)
     first_secrets(lab)
     return lab

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+import struct
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from pvekit.lab.doors import DoorError, Log, VmStart
+from pvekit.lab.storage.volumes import human
 from pvekit.lab.store import write_atomic
 
-MAGIC = b"hollow-image\n"
+FACTS = 1024
+"""Where the facts of a hollow qcow2 image lie: behind the head and the backing file's name, each of this length."""
 QCOW2 = b"QFI\xfb"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -142,7 +145,7 @@ class HollowMachines:
         answer = _ANSWERS.get(command)
         if answer is not None:
             return answer(vmid, state)
-        if command in {"guest-file-open", "guest-file-read", "guest-file-write", "guest-file-close"}:
+        if command in {"guest-file-open", "guest-file-read", "guest-file-seek", "guest-file-write", "guest-file-close"}:
             return self._file(vmid, state, command.removeprefix("guest-file-"), arguments)
         if command == "guest-exec":
             return {"pid": 4711}
@@ -164,6 +167,9 @@ class HollowMachines:
                 part = bytes(data[: int(arguments.get("count", 4096))])
                 del data[: len(part)]
                 return {"count": len(part), "buf-b64": base64.b64encode(part).decode(), "eof": not data}
+            if verb == "seek":
+                del data[: int(arguments["offset"])]
+                return {"position": int(arguments["offset"]), "eof": not data}
             if verb == "write":
                 content = base64.b64decode(arguments["buf-b64"])
                 data += content
@@ -268,35 +274,49 @@ _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK
 
 
 class HollowDisks:
-    """Images that hold nothing but their facts."""
-
-    def __init__(self) -> None:
-        """Nothing to keep: the facts are in the files."""
+    """Images that hold nothing: raw ones are sparse files, the others a qcow2 head with their facts behind it."""
 
     @staticmethod
     def _write(path: Path, facts: Mapping[str, Any]) -> None:
-        write_atomic(path, MAGIC + json.dumps(dict(facts)).encode(), mode=0o644)
+        size = int(facts["virtual-size"])
+        if facts["format"] == "raw":
+            part = path.with_name(f".{path.name}.tmp")
+            with part.open("wb") as stream:
+                stream.truncate(size)
+            part.rename(path)
+            return
+        backing = str(facts.get("backing-filename") or "").encode()
+        place = FACTS if backing else 0
+        head = QCOW2 + struct.pack(">IQIIQ", 3, place, len(backing), 16, size)
+        body = head.ljust(FACTS, b"\0") + backing.ljust(FACTS, b"\0") + json.dumps(dict(facts)).encode()
+        write_atomic(path, body, mode=0o644)
 
     @staticmethod
     def _read(path: Path) -> dict[str, Any]:
         try:
-            data = path.read_bytes() if path.stat().st_size < 1 << 16 else path.open("rb").read(64)
+            size = path.stat().st_size
+            with path.open("rb") as stream:
+                head = stream.read(1 << 16)
         except FileNotFoundError as missing:
             raise DoorError(f"Could not open '{path}': No such file or directory") from missing
-        if data.startswith(MAGIC):
-            facts: dict[str, Any] = json.loads(data[len(MAGIC) :])
+        if not head.startswith(QCOW2):
+            return {"format": "raw", "virtual-size": size, "snapshots": []}
+        told = head[2 * FACTS :].rstrip(b"\0")
+        if told.startswith(b"{"):
+            facts: dict[str, Any] = json.loads(told)
             return facts
-        if data.startswith(QCOW2):
-            return {"format": "qcow2", "virtual-size": int.from_bytes(data[24:32], "big"), "snapshots": []}
-        return {"format": "raw", "virtual-size": path.stat().st_size, "snapshots": []}
+        return {"format": "qcow2", "virtual-size": int.from_bytes(head[24:32], "big"), "snapshots": []}
 
     def create(self, path: Path, size: int, fmt: str) -> None:
         """Make an empty image."""
         self._write(path, {"format": fmt, "virtual-size": size, "snapshots": []})
 
     def convert(self, source: Path, target: Path, fmt: str, log: Log) -> None:
-        """Copy an image's facts."""
+        """Copy an image's facts, with the progress lines of a real copy."""
+        size = human(int(self._read(source)["virtual-size"]))
+        log(f"transferred 0.0 B of {size} (0.00%)")
         self._write(target, {**self._read(source), "format": fmt, "snapshots": [], "backing-filename": None})
+        log(f"transferred {size} of {size} (100.00%)")
 
     def overlay(self, base: Path, target: Path) -> None:
         """Make a linked clone."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pvekit.lab import router
 from pvekit.lab.access.accounts import Accounts
 from pvekit.lab.access.tickets import Tickets
 from pvekit.lab.doors import Disks, Machines
@@ -33,7 +34,9 @@ class Lab:
         self.fingerprint = ""
         """SHA-256 of the certificate, once the server has one."""
         self._exclusive = threading.RLock()
+        router.load()
         self.tasks.recover(self)
+        self._drop_half_made()
 
     def bridges(self) -> set[str]:
         """Return the names of all bridges and virtual networks that a card may be attached to."""
@@ -54,6 +57,14 @@ class Lab:
     def _pool_with(self, kind: str, member: str) -> str:
         pools = self.cluster.get("pools") or {}
         return next((name for name, pool in pools.items() if member in pool.get(kind, ())), "")
+
+    def _drop_half_made(self) -> None:
+        """Forget VMs whose creation was cut off before its task could write down how to undo it."""
+        for vm in self.vms.all():
+            if vm.lock in {"create", "clone"}:
+                for volume in self.storages.images_of(vm.vmid):
+                    self.storages.free(volume)
+                self.vms.forget(vm.vmid)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from pvekit.lab.upid import Upid, parse_upid
 if TYPE_CHECKING:
     from pvekit.lab.lab import Lab
 
+KEPT = 1000
+"""Ended tasks that a node remembers over its restart."""
 Undo = Callable[["Lab", Mapping[str, Any]], None]
 _undoers: dict[str, Undo] = {}
 
@@ -121,6 +123,9 @@ class Tasks:
         self._tasks: dict[str, Task] = {}
         for path in sorted(folder.glob("*.json")):
             self._load(path)
+        for task in self.newest()[KEPT:]:
+            if task.end is not None:
+                self._drop(task)
         highest = max((task.upid.pid for task in self._tasks.values()), default=999)
         self._pids = itertools.count(highest + 1)
         self._lock = threading.Lock()
@@ -138,6 +143,11 @@ class Tasks:
             task.done.set()
         self._tasks[document["upid"]] = task
 
+    def _drop(self, task: Task) -> None:
+        for ending in (".log", ".json"):
+            task.path.with_name(task.path.name + ending).unlink(missing_ok=True)
+        del self._tasks[str(task.upid)]
+
     def recover(self, lab: Lab) -> None:
         """End every task that was cut off, and undo what it had half done."""
         for task in list(self._tasks.values()):
@@ -146,9 +156,17 @@ class Tasks:
                 task.finish("interrupted by a restart of the node")
 
     def start(
-        self, lab: Lab, kind: str, subject: str, auth_id: str, work: Callable[[Task], None], *, node: str = ""
+        self,
+        lab: Lab,
+        kind: str,
+        subject: str,
+        auth_id: str,
+        work: Callable[[Task], None],
+        *,
+        node: str = "",
+        undo: Sequence[Mapping[str, Any]] = (),
     ) -> str:
-        """Run the work in a thread and return its UPID at once."""
+        """Run the work in a thread and return its UPID at once; ``undo`` holds what was done for it already."""
         with self._lock:
             now = time.time()
             upid = Upid(
@@ -156,6 +174,7 @@ class Tasks:
                 int(now), kind, subject, auth_id,
             )  # fmt: skip
             task = Task(upid, self.folder)
+            task.steps = [dict(step) for step in undo]
             self._tasks[str(upid)] = task
         task.save()
         threading.Thread(target=self._run, args=(lab, task, work), name=str(upid), daemon=True).start()

@@ -198,7 +198,7 @@ def token_create(call: Call) -> dict[str, Any]:
     return {"full-tokenid": f"{user}!{name}", "value": secret, "info": info}
 
 
-@route("PUT", _BASE + "/{tokenid}", params={**_TOKEN_PATH, **_TOKEN, "regenerate": flag()})
+@route("PUT", _BASE + "/{tokenid}", params={**_TOKEN_PATH, **_TOKEN, "delete": text(), "regenerate": flag()})
 def token_write(call: Call) -> dict[str, Any]:
     """Change a token, or give it a new secret."""
     _may_token(call)
@@ -206,6 +206,8 @@ def token_write(call: Call) -> dict[str, Any]:
     user, name = call.get("userid"), call.get("tokenid")
     with call.lab.accounts.change("users") as users:
         users[user]["tokens"][name].update(fields(call, _TOKEN))
+        for key in formats.words(call.get("delete")):
+            users[user]["tokens"][name].pop(key if key == "comment" else "", None)
     shown = _token_row(_token(call))
     if call.flag("regenerate"):
         return {**shown, "full-tokenid": f"{user}!{name}", "value": call.lab.accounts.renew_token(user, name)}

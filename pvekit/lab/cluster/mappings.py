@@ -68,7 +68,8 @@ def _checks(call: Call, kind: str, name: str, entry: Mapping[str, Any]) -> list[
 def _register(kind: str) -> None:
     base, document, fields = f"/cluster/mapping/{kind}", f"mapping-{kind}", _fields(kind)
     modify = may(f"/mapping/{kind}", "Mapping.Modify")
-    change_params = {**fields, "id": _ID, "delete": text(), "digest": text(longest=64)}
+    needed = {"map": fields["map"].needed()} if kind == "usb" else {}
+    change_params = {**fields, **needed, "id": _ID, "delete": text(), "digest": text(longest=64)}
 
     @route("GET", base, params={"check-node": text()})
     def listing(call: Call) -> list[dict[str, Any]]:

@@ -48,6 +48,58 @@ _FIELDS: Mapping[str, Param] = {
 }
 
 
+_OTHERS: Mapping[str, Param] = dict.fromkeys(
+    [
+        "authsupported",
+        "base",
+        "blocksize",
+        "comstar_hg",
+        "comstar_tg",
+        "data-pool",
+        "datastore",
+        "domain",
+        "encryption-key",
+        "export",
+        "fingerprint",
+        "fs-name",
+        "fuse",
+        "iscsiprovider",
+        "keyring",
+        "krbd",
+        "lio_tpg",
+        "master-pubkey",
+        "monhost",
+        "mountpoint",
+        "namespace",
+        "nocow",
+        "nowritecache",
+        "options",
+        "password",
+        "pool",
+        "port",
+        "portal",
+        "saferemove",
+        "saferemove-stepsize",
+        "saferemove_throughput",
+        "server",
+        "share",
+        "skip-cert-verification",
+        "smbversion",
+        "snapshot-as-volume-chain",
+        "sparse",
+        "subdir",
+        "tagged_only",
+        "target",
+        "thinpool",
+        "username",
+        "vgname",
+        "zfs-base-path",
+    ],
+    text(),
+)
+"""Parameters of the other kinds of storage, known so that the answer is about the kind and not about them."""
+
+
 def _digest(call: Call) -> str:
     everything = json.dumps(dict(call.lab.storages.store.items()), sort_keys=True)
     return hashlib.sha1(everything.encode(), usedforsecurity=False).hexdigest()
@@ -88,7 +140,8 @@ def _fields(call: Call) -> dict[str, Any]:
     "/storage",
     check=ALLOCATE,
     params={
-        **_FIELDS, "storage": STORAGE, "type": choice(*TYPES).needed(), "path": text(check=formats.absolute_path),
+        **_OTHERS, **_FIELDS, "storage": STORAGE, "type": choice(*TYPES).needed(),
+        "path": text(check=formats.absolute_path),
     },
 )  # fmt: skip
 def create(call: Call) -> dict[str, Any]:
@@ -116,7 +169,7 @@ def _usable(call: Call, path: Path) -> Path:
 
 @route(
     "PUT", "/storage/{storage}", check=ALLOCATE,
-    params={**_FIELDS, "storage": STORAGE, "delete": text(), "digest": text(longest=40)},
+    params={**_OTHERS, **_FIELDS, "storage": STORAGE, "delete": text(), "digest": text(longest=40)},
 )  # fmt: skip
 def write(call: Call) -> dict[str, Any]:
     """Change a storage."""

@@ -13,7 +13,8 @@ from pvekit.lab.doors import DoorError
 from pvekit.lab.errors import Refused, TaskFailed, bad, broken, forbidden
 from pvekit.lab.params import choice, flag, integer, text
 from pvekit.lab.router import route
-from pvekit.lab.storage.storages import Storages
+from pvekit.lab.storage.peek import Facts, peek
+from pvekit.lab.storage.storages import IMAGE_NAME, Storages
 from pvekit.lab.storage.volumes import SUBFOLDER, Volume, format_of, parse_volume, size_bytes
 from pvekit.lab.tasks import Task
 
@@ -65,26 +66,31 @@ def _images(storages: Storages, storage: str, folder: Path, vmid: int) -> list[d
 
 
 def _image_row(storages: Storages, storage: str, owner: str, path: Path) -> dict[str, Any] | None:
-    if path in storages.reserved or not re.fullmatch(r"[^.].*\.(raw|qcow2|vmdk)", path.name):
+    if path in storages.reserved or not IMAGE_NAME.fullmatch(path.name):
         return None
     try:
-        facts = storages.disks.info(path)
-        ctime = int(path.stat().st_ctime)
+        facts = peek(path) or _asked(storages, path)
+        stat = path.stat()
     except (DoorError, FileNotFoundError):
         return None
-    backing = str(facts.get("backing-filename", "") or "")
-    base = re.search(r"(\d+/base-[^/]+)$", backing)
+    base = re.search(r"(\d+/base-[^/]+)$", facts.backing)
     prefix = f"{base[1]}/" if base else ""
     return {
         "volid": f"{storage}:{prefix}{owner}/{path.name}",
         "content": "images",
         "format": path.suffix[1:],
-        "size": int(facts["virtual-size"]),
-        "used": int(facts.get("actual-size", 0)),
+        "size": facts.size,
+        "used": stat.st_blocks * 512,
         "parent": f"../{base[1]}" if base else None,
         "vmid": int(owner),
-        "ctime": ctime,
+        "ctime": int(stat.st_ctime),
     }
+
+
+def _asked(storages: Storages, path: Path) -> Facts:
+    """Return what the door says about an image that is neither raw nor qcow2."""
+    facts = storages.disks.info(path)
+    return Facts(int(facts["virtual-size"]), str(facts.get("backing-filename") or ""))
 
 
 @route(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pvekit.lab.errors import broken
 from pvekit.lab.storage.volumes import SUBFOLDER, Volume, parse_volume
 from pvekit.lab.store import Store
 
+IMAGE_NAME = re.compile(r"[^.].*\.(raw|qcow2|vmdk)")
 EVERYTHING = "backup,images,import,iso,rootdir,snippets,vztmpl"
 
 
@@ -105,6 +105,8 @@ class Storages:
         """Delete a volume's file; return whether it was there."""
         path = self.path(volume)
         self.reserved.discard(path)
+        # What a copy that was cut off leaves behind.
+        path.with_name(f"{path.name}.part").unlink(missing_ok=True)
         try:
             path.unlink()
         except FileNotFoundError:
@@ -119,11 +121,11 @@ class Storages:
         for name in self.names():
             folder = Path(self.config(name)["path"]) / SUBFOLDER["images"] / str(vmid)
             if folder.is_dir():
-                found += [parse_volume(f"{name}:{vmid}/{path.name}") for path in sorted(folder.iterdir())
-                          if not path.name.startswith(".")]  # fmt: skip
+                files = [path.name for path in sorted(folder.iterdir()) if IMAGE_NAME.fullmatch(path.name)]
+                found += [parse_volume(f"{name}:{vmid}/{file}") for file in files]
         return found
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if not any(os.scandir(folder)):
+    if not any(folder.iterdir()):
         folder.rmdir()

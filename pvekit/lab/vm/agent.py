@@ -154,13 +154,16 @@ def _decoded(data: str) -> str:
 @route(
     "GET", "/nodes/{node}/qemu/{vmid}/agent/file-read",
     check=may("/vms/{vmid}", "VM.GuestAgent.FileRead", "VM.GuestAgent.Unrestricted"),
-    params={"file": text(required=True), "count": integer(1, READ_LIMIT), "decode": flag()},
+    params={"file": text(required=True), "count": integer(1, READ_LIMIT), "decode": flag(),
+            "offset": integer(0)},
 )  # fmt: skip
 def file_read(call: Call) -> dict[str, Any]:
     """Return the content of a file, at most 16 MiB."""
     handle = ask(call, "guest-file-open", path=call.get("file"), mode="rb")
     left, parts, ended = call.number("count", READ_LIMIT), bytearray(), False
     try:
+        if call.number("offset"):
+            ask(call, "guest-file-seek", handle=handle, offset=call.number("offset"), whence=0)
         while left > 0 and not ended:
             part = ask(call, "guest-file-read", handle=handle, count=min(left, 1 << 20))
             parts += base64.b64decode(part["buf-b64"])
@@ -168,7 +171,9 @@ def file_read(call: Call) -> dict[str, Any]:
             ended = bool(part["eof"]) or not part["count"]
     finally:
         ask(call, "guest-file-close", handle=handle)
-    answer: dict[str, Any] = {"bytes-read": len(parts), "content": parts.decode("latin-1")}
+    decoded = call.flag("decode", default=True)
+    content = parts.decode("latin-1") if decoded else base64.b64encode(parts).decode()
+    answer: dict[str, Any] = {"bytes-read": len(parts), "content": content}
     if not ended:
         answer["truncated"] = 1
     return answer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pvekit.lab.doors import DoorError, Log
 from pvekit.lab.errors import TaskFailed, broken
-from pvekit.lab.storage.volumes import Volume, human, parse_volume, size_text
+from pvekit.lab.storage.volumes import Volume, parse_volume, size_text
 from pvekit.lab.tasks import undoes
 from pvekit.lab.vm.cloudinit import write_seed
 from pvekit.lab.vm.drives import Drive
@@ -26,18 +26,6 @@ Remember = Callable[[Volume], None]
 @undoes("volume")
 def _drop_volume(lab: Lab, step: Mapping[str, Any]) -> None:
     lab.storages.free(parse_volume(step["volume"]))
-
-
-def copy_log(lab: Lab, source: Path, log: Log) -> None:
-    """Write the first and last progress line of a copy."""
-    size = human(int(lab.disks.info(source)["virtual-size"]))
-    log(f"transferred 0.0 B of {size} (0.00%)")
-
-
-def done_log(lab: Lab, target: Path, log: Log) -> None:
-    """Write the last progress line of a copy."""
-    size = human(int(lab.disks.info(target)["virtual-size"]))
-    log(f"transferred {size} of {size} (100.00%)")
 
 
 def formatting(path: Path, fmt: str, size: int) -> str:
@@ -130,17 +118,13 @@ class Allocator:
         size = int(self.lab.disks.info(path)["virtual-size"])
         return drive.with_values(file=volume.id, format=None, import_from=None, size=size_text(size))
 
-    def copy(self, source: Path, storage: str, fmt: str, *, quiet: bool = False) -> tuple[Volume, Path]:
+    def copy(self, source: Path, storage: str, fmt: str) -> tuple[Volume, Path]:
         """Return a new volume that holds what the source holds."""
         volume, path = self.claim(storage, fmt)
         self.log(formatting(path, fmt, int(self.lab.disks.info(source)["virtual-size"])))
         self.log(f"allocated target volume '{volume.id}'")
-        if not quiet:
-            copy_log(self.lab, source, self.log)
         self.lab.disks.convert(source, path, fmt, self.log)
         self.settle(path)
-        if not quiet:
-            done_log(self.lab, path, self.log)
         return volume, path
 
     def _cloudinit(self, drive: Drive, config: Mapping[str, str]) -> Drive:
@@ -152,17 +136,17 @@ class Allocator:
         self.remember(volume)
         path = self.lab.storages.path(volume)
         self.log(formatting(path, fmt, CLOUDINIT_SIZE))
-        make_cloudinit(self.lab, self.vmid, config, path, fmt, self.log)
+        make_cloudinit(self.lab, self.vmid, config, path, fmt)
         self.settle(path)
         made = drive.with_values(file=volume.id, format=None, media="cdrom")
         self.log(f"{drive.key}: successfully created disk '{made}'")
         return made
 
 
-def make_cloudinit(lab: Lab, vmid: int, config: Mapping[str, str], target: Path, fmt: str, log: Log) -> None:
+def make_cloudinit(lab: Lab, vmid: int, config: Mapping[str, str], target: Path, fmt: str) -> None:
     """Write the cloud-init drive of a VM anew."""
     with tempfile.TemporaryDirectory(prefix=f"ci{vmid}-", dir=lab.settings.state) as folder:
         seed = Path(folder) / "seed.iso"
         write_seed(lab, vmid, config, seed)
         target.unlink(missing_ok=True)
-        lab.disks.convert(seed, target, fmt, log)
+        lab.disks.convert(seed, target, fmt, lambda _line: None)

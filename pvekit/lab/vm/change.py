@@ -111,7 +111,7 @@ class _Changer:
     def _made(self, key: str, value: str, config: Mapping[str, str]) -> str:
         drive = drive_of(key, value)
         if drive is None:
-            return defaults.normal(key, value, self.vm.effective.get(key, ""))
+            return defaults.normal(key, value, self.vm.effective.get(key, ""), config)
         return str(self.allocator.make(drive, config))
 
     def _revert(self, name: str) -> None:

@@ -68,12 +68,12 @@ def clone(call: Call) -> str:
     claim(lab, Vm(newid, node, {**config, "lock": "clone"}), pool=pool)
 
     def work(task: Task) -> None:
-        task.undo("vm", vmid=newid)
         task.log(f"creating a clone of VM {source.vmid} with ID {newid}")
         _copy(lab, task, source, Vm(newid, node, config), full=full, storage=storage, fmt=call.get("format"))
         task.keep()
 
-    return lab.tasks.start(lab, "qmclone", str(source.vmid), call.caller.auth_id, work, node=call.node)
+    undo = [{"step": "vm", "vmid": newid}]
+    return lab.tasks.start(lab, "qmclone", str(source.vmid), call.caller.auth_id, work, node=call.node, undo=undo)
 
 
 def _may_allocate(call: Call, newid: int, pool: str) -> None:

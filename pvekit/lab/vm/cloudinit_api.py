@@ -38,7 +38,7 @@ def read(call: Call) -> list[dict[str, Any]]:
 def write(call: Call) -> None:
     """Make the drive anew from the configuration."""
     call.lab.vms.get(call.vmid, call.node).demand_unlocked()
-    regenerate(call.lab, call.vmid, lambda _line: None)
+    regenerate(call.lab, call.vmid)
 
 
 @route(

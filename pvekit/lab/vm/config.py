@@ -26,7 +26,6 @@ _WRITE: Mapping[str, Param] = {
     "digest": text(longest=40),
     "force": flag(),
     "skiplock": flag(),
-    "import-working-storage": text(check=formats.storage_id),
 }
 MASK = "**********"
 
@@ -93,7 +92,7 @@ def write(call: Call) -> None:
 
 @route(
     "POST", "/nodes/{node}/qemu/{vmid}/config", check=may("/vms/{vmid}", *ANY_CONFIG),
-    params={**_WRITE, "background_delay": integer(1, 30)},
+    params={**_WRITE, "background_delay": integer(1, 30), "import-working-storage": text(check=formats.storage_id)},
 )  # fmt: skip
 def write_later(call: Call) -> str:
     """Change the configuration in a task."""

@@ -60,12 +60,11 @@ def create(call: Call) -> str:
     check_storages(call, vmid, config)
     if "sshkeys" in config:
         check_ssh_keys(config["sshkeys"])
-    config = {key: defaults.normal(key, value) for key, value in config.items()}
+    config = {key: defaults.normal(key, value, config=config) for key, value in config.items()}
     claim(call.lab, Vm(vmid, call.node, {"lock": "create"}), pool=call.get("pool"))
     start = call.flag("start")
 
     def work(task: Task) -> None:
-        task.undo("vm", vmid=vmid)
         _build(call.lab, task, vmid, config)
         if start:
             task.log("Execute autostart")
@@ -74,7 +73,9 @@ def create(call: Call) -> str:
             except (TaskFailed, Refused, DoorError) as failure:
                 task.warn(str(failure))
 
-    return call.lab.tasks.start(call.lab, "qmcreate", str(vmid), call.caller.auth_id, work, node=call.node)
+    return call.lab.tasks.start(
+        call.lab, "qmcreate", str(vmid), call.caller.auth_id, work, node=call.node, undo=[{"step": "vm", "vmid": vmid}]
+    )
 
 
 def _may_create(call: Call, vmid: int) -> None:

@@ -13,6 +13,7 @@ from pvekit.lab.propstring import build, split
 from pvekit.lab.settings import QEMU_VERSION
 from pvekit.lab.vm.devicespec import MACHINE, NET, SMBIOS
 from pvekit.lab.vm.drives import drives
+from pvekit.lab.vm.passwords import kept
 
 MAC_PREFIX = "BC:24:11"
 _MACHINE_VERSION = ".".join(QEMU_VERSION.split(".")[:2])
@@ -38,12 +39,14 @@ def sorted_tags(text: str) -> str:
     return ";".join(sorted({tag.lower() for tag in formats.words(text)}))
 
 
-def normal(key: str, value: str, old: str = "") -> str:
-    """Return a value as PVE stores it."""
+def normal(key: str, value: str, old: str = "", config: Mapping[str, str] | None = None) -> str:
+    """Return a value as PVE stores it; ``old`` is the value before, ``config`` all of the VM."""
     if re.fullmatch(r"net\d+", key):
         return with_mac(value, old)
     if key == "tags":
         return sorted_tags(value)
+    if key == "cipassword":
+        return kept(value, config or {})
     if key == "vmgenid" and value == "1":
         return str(uuid.uuid4())
     return value

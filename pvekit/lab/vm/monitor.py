@@ -11,7 +11,7 @@ from pvekit.lab.access.permissions import may
 from pvekit.lab.call import Call
 from pvekit.lab.doors import DoorError
 from pvekit.lab.errors import bad, broken
-from pvekit.lab.params import choice, flag, text
+from pvekit.lab.params import choice, flag, integer, text
 from pvekit.lab.router import route
 from pvekit.lab.tasks import Task
 from pvekit.lab.vm.config import AUDIT
@@ -23,7 +23,7 @@ SUBDIRS = (
     "config", "cloudinit", "pending", "status", "unlink", "vncproxy", "termproxy", "migrate", "resize", "move", "rrd",
     "rrddata", "monitor", "agent", "snapshot", "spiceproxy", "sendkey", "firewall", "mtunnel", "remote_migrate",
 )  # fmt: skip
-FRAMES = {"hour": 60, "day": 1800, "week": 10800, "month": 43200, "year": 604800, "decade": 604800}
+FRAMES = {"hour": 60, "day": 1800, "week": 10800, "month": 43200, "year": 604800}
 
 
 @route("GET", "/nodes/{node}/qemu/{vmid}")
@@ -118,8 +118,8 @@ def migrate_conditions(call: Call) -> dict[str, Any]:
     check=may("/vms/{vmid}", "VM.Migrate"),
     params={
         "target": text(required=True), "online": flag(), "with-local-disks": flag(), "targetstorage": text(),
-        "force": flag(), "bwlimit": text(), "migration_network": text(), "migration_type": text(),
-        "with-conntrack-state": flag(),
+        "force": flag(), "bwlimit": integer(0), "migration_network": text(),
+        "migration_type": choice("secure", "insecure"), "with-conntrack-state": flag(),
     },
 )  # fmt: skip
 def migrate(call: Call) -> str:

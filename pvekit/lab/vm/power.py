@@ -13,7 +13,7 @@ from pvekit.lab.access.permissions import may
 from pvekit.lab.call import Call
 from pvekit.lab.doors import DoorError, Log
 from pvekit.lab.errors import TaskFailed, bad, broken
-from pvekit.lab.params import Param, flag, integer, text
+from pvekit.lab.params import Param, choice, flag, integer, text
 from pvekit.lab.propstring import split
 from pvekit.lab.router import route
 from pvekit.lab.tasks import Task
@@ -57,18 +57,18 @@ def start_vm(lab: Lab, vmid: int, log: Log) -> None:
     _check_host(lab, vm)
     if any(drive.is_cloudinit for drive in drives(vm.config)):
         log("generating cloud-init ISO")
-        vm = regenerate(lab, vmid, log)
+        vm = regenerate(lab, vmid)
     lab.machines.start(vm_start(lab, vm), log)
 
 
-def regenerate(lab: Lab, vmid: int, log: Log) -> Vm:
+def regenerate(lab: Lab, vmid: int) -> Vm:
     """Write the cloud-init drives anew from the current keys."""
     with lab.vms.locked(vmid):
         vm = lab.vms.get(vmid)
         for drive in drives(vm.config):
             if drive.is_cloudinit and not drive.is_empty:
                 path = lab.storages.path_of(drive.file)
-                make_cloudinit(lab, vmid, vm.config, path, path.suffix[1:] or "raw", log)
+                make_cloudinit(lab, vmid, vm.config, path, path.suffix[1:] or "raw")
         return lab.vms.save(replace(vm, cloudinit=cloudinit_keys(vm.config)))
 
 
@@ -119,7 +119,8 @@ def _task(call: Call, kind: str, work: Callable[[Task, Vm], None]) -> str:
 @route(
     "POST", "/nodes/{node}/qemu/{vmid}/status/start", check=POWER,
     params={**_COMMON, "machine": text(), "stateuri": text(), "targetstorage": text(), "force-cpu": text(),
-            "nets-host-mtu": text(), "migratedfrom": text(), "migration_network": text(), "migration_type": text(),
+            "nets-host-mtu": text(), "migratedfrom": text(), "migration_network": text(),
+            "migration_type": choice("secure", "insecure"),
             "with-conntrack-state": flag()},
 )  # fmt: skip
 def start(call: Call) -> str:
@@ -216,6 +217,7 @@ def watch_exits(lab: Lab, stop_event: threading.Event, interval: float = 2.0) ->
         with suppress(DoorError):
             now = set(lab.machines.running())
             for vmid in before - now:
-                if vmid in lab.vms:
-                    apply_pending(lab, vmid)
+                with lab.vms.locked(vmid):
+                    if vmid in lab.vms and lab.machines.status(vmid) is None:
+                        apply_pending(lab, vmid)
             before = now

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pvekit.lab import formats
 from pvekit.lab.access.permissions import may
 from pvekit.lab.call import Call
 from pvekit.lab.errors import broken
-from pvekit.lab.params import text
+from pvekit.lab.params import choice
 from pvekit.lab.router import route
 from pvekit.lab.storage.volumes import parse_volume
 from pvekit.lab.tasks import Task
 from pvekit.lab.vm.drives import Drive, drives
+from pvekit.lab.vm.drivespec import DISK_KEYS
 from pvekit.lab.vm.vms import Vm
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "POST",
     "/nodes/{node}/qemu/{vmid}/template",
     check=may("/vms/{vmid}", "VM.Allocate"),
-    params={"disk": text(check=formats.config_id)},
+    params={"disk": choice(*DISK_KEYS)},
 )
 def template(call: Call) -> str:
     """Make the VM's disks base images and the VM a template."""
