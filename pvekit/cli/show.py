@@ -86,8 +86,10 @@ def _cost_lines(costs: Iterable[Cost]) -> list[str]:
     lines = []
     for cost in costs:
         used = f" + {cost.memory_used_mib} MiB of others" if cost.memory_used_mib else ""
-        text = f"  {cost.node}: memory {cost.memory_mib} MiB{used} of {cost.memory_total_mib} MiB"
-        text += f", {cost.threads} virtual CPUs on {cost.threads_total} threads"
+        total = f" of {cost.memory_total_mib} MiB" if cost.memory_total_mib else ""
+        threads = f" on {cost.threads_total} threads" if cost.threads_total else ""
+        text = f"  {cost.node}: memory {cost.memory_mib} MiB{used}{total}"
+        text += f", {cost.threads} virtual CPU{'s' if cost.threads != 1 else ''}{threads}"
         for name, size in sorted(cost.disk.items()):
             free = cost.disk_free.get(name)
             room = f" of {free / GIB:.1f} GiB free" if free is not None else ""

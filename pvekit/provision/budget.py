@@ -45,12 +45,15 @@ def _cost(node: str, mine: list[DesiredVm], facts: Facts) -> Cost:
 
 
 def judge(rows: Iterable[Cost], vms: Iterable[DesiredVm], facts: Facts) -> tuple[list[str], list[str]]:
-    """Return what cannot work and what is only unwise."""
+    """Return what cannot work and what is only unwise.
+
+    A node whose size the token may not see (0) is not judged.
+    """
     refused: list[str] = []
     notes: list[str] = []
     for vm in vms:
         node = facts.nodes.get(vm.node)
-        if node is not None and vm.threads > node.threads:
+        if node is not None and 0 < node.threads < vm.threads:
             refused.append(
                 f"{vm.name}: {vm.threads} virtual CPUs, but {node.name} has {node.threads} threads, and PVE does not "
                 f"start a VM with more. Write cores: {node.threads} or less"
@@ -58,7 +61,9 @@ def judge(rows: Iterable[Cost], vms: Iterable[DesiredVm], facts: Facts) -> tuple
     for row in rows:
         total = row.memory_mib + row.memory_used_mib
         numbers = f"{row.memory_mib} MiB of this stack + {row.memory_used_mib} MiB of other running VMs"
-        if row.memory_mib > row.memory_total_mib:
+        if not row.memory_total_mib:
+            notes.append(f"{row.node}: whether its memory suffices is not known; the token may not see it (Sys.Audit)")
+        elif row.memory_mib > row.memory_total_mib:
             refused.append(
                 f"{row.node}: the stack's running VMs need {row.memory_mib} MiB of memory, the node has "
                 f"{row.memory_total_mib} MiB. Give the VMs less, or place some on another node"

@@ -27,6 +27,9 @@ def check(plan: Plan, vms: Iterable[DesiredVm], facts: Facts, host: HostFacts, t
     """Return notes for the reader. Raises PermissionsMissing or PreflightRefused with every reason."""
     by_name = {vm.name: vm for vm in vms}
     refused = _version(host.version)
+    if not refused:
+        # First of all: what the token may not see would look as if it were not there.
+        _permissions(plan, by_name, host, token_id)
     creating = [by_name[a.vm] for a in plan.actions if a.verb is Verb.CREATE]
     for vm in creating:
         refused += _storages(vm, facts) + _vmid(vm, facts)
@@ -38,7 +41,6 @@ def check(plan: Plan, vms: Iterable[DesiredVm], facts: Facts, host: HostFacts, t
     refused += bad
     if refused:
         raise PreflightRefused(list(dict.fromkeys(refused)))
-    _permissions(plan, by_name, host, token_id)
     return tuple(notes)
 
 

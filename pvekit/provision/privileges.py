@@ -6,6 +6,7 @@ Sources: pve-access-control (VM.Monitor was replaced by VM.GuestAgent.* in 9.0.2
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -145,7 +146,11 @@ def _granted(need: Need, permissions: Mapping[str, Mapping[str, bool]]) -> bool:
 
 
 def pveum_lines(lacking: Iterable[Need], token_id: str) -> tuple[str, ...]:
-    """Return the commands that grant what is missing: one role per path, so that nothing more is given than needed."""
+    """Return the commands that grant what is missing: one role per set of privileges, so that nothing more is given.
+
+    A role is named after its privileges, so that the lines of another plan never meet a role that means something
+    else; a name that begins with "PVE", in whatever case, is refused (pve-access-control, API2/Role.pm).
+    """
     by_path: dict[str, set[str]] = {}
     for need in lacking:
         by_path.setdefault(need.path, set()).add(need.privilege)
@@ -154,8 +159,8 @@ def pveum_lines(lacking: Iterable[Need], token_id: str) -> tuple[str, ...]:
         by_privileges.setdefault(frozenset(privileges), []).append(path)
     user = token_id.partition("!")[0]
     lines: list[str] = []
-    for number, (granted, paths) in enumerate(by_privileges.items(), 1):
-        role = f"Pvekit{number}"
+    for granted, paths in by_privileges.items():
+        role = f"Kit-{hashlib.sha256(' '.join(sorted(granted)).encode()).hexdigest()[:8]}"
         lines.append(f"pveum role add {role} --privs '{' '.join(sorted(granted))}'")
         for path in paths:
             lines.append(f"pveum acl modify {path} --tokens '{token_id}' --roles {role}")

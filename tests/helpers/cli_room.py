@@ -142,6 +142,11 @@ class Place:
         """Delete a VM by hand."""
         self.lab.wait(self.api.delete(f"/nodes/{node}/qemu/{vmid}"))
 
+    def grant(self, path: str, role: str, **who: str) -> None:
+        """Give a role on a path to ``users`` or ``tokens``."""
+        answer = self.api.ask("PUT", "/access/acl", {"path": path, "roles": role, **who})
+        assert answer.status == 200, answer.body
+
     @contextlib.contextmanager
     def locked(self, vmid: int, lock: str) -> Iterator[None]:
         """Put a lock on a VM, as a task leaves it that was killed."""
