@@ -23,7 +23,7 @@ def test_expired_ticket_is_renewed(place: Place, monkeypatch: pytest.MonkeyPatch
     """The tickets of the node live for half a second only, so several expire during one run."""
     monkeypatch.setenv("PVEKIT_PW", place.lab.secrets["password"])
     monkeypatch.setattr(tickets, "LIFETIME", 1)
-    monkeypatch.setitem(place.lab.lab.tasks.delays, "qmcreate", 2.2)  # type: ignore[misc]
+    monkeypatch.setitem(place.lab.lab.tasks.delays, "qmcreate", 2.2)
     host = place.host(token="", login="{user: root@pam, password: 'env:PVEKIT_PW'}")
     stack = place.stack("ticket", "  one: {}\n", host=host)
     place.run("up", stack, "-y").ended(0)
@@ -39,7 +39,7 @@ def test_password_that_is_changed_meanwhile(place: Place, monkeypatch: pytest.Mo
     host = place.host(token="", login="{user: tmp@pve, password: 'env:PVEKIT_PW'}")
     stack = place.stack("renew", "  one: {}\n", host=host)
     monkeypatch.setattr(tickets, "LIFETIME", 1)
-    monkeypatch.setitem(place.lab.lab.tasks.delays, "qmcreate", 2.5)  # type: ignore[misc]
+    monkeypatch.setitem(place.lab.lab.tasks.delays, "qmcreate", 2.5)
 
     def change() -> None:
         time.sleep(1.0)

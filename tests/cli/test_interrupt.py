@@ -44,7 +44,7 @@ def await_task(place: Place, kind: str, count: int = 1) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_once(place: Place, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
-    monkeypatch.setitem(place.lab.lab.tasks.delays, "qmcreate", SECONDS)  # type: ignore[misc]
+    monkeypatch.setitem(place.lab.lab.tasks.delays, "qmcreate", SECONDS)
     stack = place.stack("once", "  one: {}\n  two: {}\n")
     with started(place, "up", stack, "-y") as process:
         await_task(place, "qmcreate", 2)
@@ -64,7 +64,7 @@ def test_once(place: Place, monkeypatch: pytest.MonkeyPatch, number: signal.Sign
 
 
 def test_twice(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(place.lab.lab.tasks.delays, "qmcreate", 2 * SECONDS)  # type: ignore[misc]
+    monkeypatch.setitem(place.lab.lab.tasks.delays, "qmcreate", 2 * SECONDS)
     stack = place.stack("twice", "  one: {}\n")
     with started(place, "up", stack, "-y") as process:
         await_task(place, "qmcreate")
@@ -87,7 +87,7 @@ def test_twice(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_down(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = place.stack("halfdown", "  one: {}\n")
     place.run("up", stack, "-y").ended(0)
-    monkeypatch.setitem(place.lab.lab.tasks.delays, "qmstop", SECONDS)  # type: ignore[misc]
+    monkeypatch.setitem(place.lab.lab.tasks.delays, "qmstop", SECONDS)
     with started(place, "down", stack, "--confirm", "halfdown") as process:
         await_task(place, "qmstop")
         process.send_signal(signal.SIGINT)

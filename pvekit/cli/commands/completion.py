@@ -8,7 +8,14 @@ import click
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print the completion script of a shell. For bash: pvekit completion bash >> ~/.bashrc."""
+    """Print the completion script of a shell.
+
+    bash: pvekit completion bash >> ~/.bashrc
+
+    zsh: pvekit completion zsh >> ~/.zshrc
+
+    fish: pvekit completion fish > ~/.config/fish/completions/pvekit.fish
+    """
     from click.shell_completion import get_completion_class
 
     from pvekit.cli.main import pvekit_group

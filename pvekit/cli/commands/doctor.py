@@ -15,7 +15,10 @@ def command() -> None:
 @command.command()
 @json_option
 def env(as_json: bool) -> int:
-    """Say what this machine lacks, with the command that installs it. Exit code 1 when something is missing."""
+    """Say what this machine lacks, and what installs it.
+
+    Exit code 1 when something is missing. All but ssh is for the embedded node only.
+    """
     from pvekit.cli import show
     from pvekit.workflows.doctor import environment
 

@@ -15,7 +15,7 @@ from pvekit.cli.options import lab_option, stack_argument
 @click.option("--list", "_list", is_flag=True, help="What Ansible asks an inventory script for; the default.")
 @click.option("--host", help="What Ansible asks for a single host.")
 def command(stack: Path, lab: bool, _list: bool, host: str | None) -> None:
-    """Print the stack as an Ansible inventory (JSON), for use by hand.
+    """Print the stack as an Ansible inventory (JSON).
 
     It reads addresses from the running guests and writes their pinned host keys into the stack's known_hosts file.
     """

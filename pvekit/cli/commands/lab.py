@@ -9,7 +9,7 @@ from pvekit.cli.options import json_option, yes_option
 
 @click.group()
 def command() -> None:
-    """Run the embedded node: a small PVE on this machine.
+    """Run the embedded node, a small PVE on this machine.
 
     It speaks the API of Proxmox VE on loopback and runs each VM with QEMU. Stack files with "host: lab", and --lab,
     start it by themselves.

@@ -15,7 +15,10 @@ from pvekit.cli.options import lab_option, stack_option
 @click.option("--tasks", is_flag=True, help="PVE's last tasks for the VM instead.")
 @click.argument("vm")
 def command(stack: Path, lab: bool, tasks: bool, vm: str) -> None:
-    """Show what cloud-init wrote in the guest (through the guest agent), or PVE's tasks."""
+    """Show what cloud-init wrote in a guest, or PVE's tasks.
+
+    It is read through the guest agent, so it works before SSH does.
+    """
     from pvekit.workflows.access import guest_log, task_log
     from pvekit.workflows.session import open_session
 

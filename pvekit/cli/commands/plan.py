@@ -23,7 +23,7 @@ CHANGES = 2
 def command(
     stack: Path, only: tuple[str, ...], lab: bool, as_json: bool, provision: bool, restart: bool, out: Path | None
 ) -> int:
-    """Show what would change, and why. Changes nothing.
+    """Show what would change, and why; change nothing.
 
     Exit code 0: nothing to do, 2: changes, 1 and others: errors.
     """

@@ -16,7 +16,10 @@ from pvekit.cli.options import lab_option, stack_option
 @click.argument("vm")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(stack: Path, lab: bool, vm: str, arguments: tuple[str, ...]) -> None:
-    """Log in to a VM, or run a command in it: pvekit ssh web -- uptime."""
+    """Log in to a VM, or run a command in it.
+
+    With the right key and the pinned host key. Options of ssh's command go after --: pvekit ssh web -- df -h
+    """
     from pvekit.workflows.access import ssh_argv
     from pvekit.workflows.session import open_session
 

@@ -14,7 +14,11 @@ from pvekit.cli.options import json_option, lab_option, stack_argument
 @lab_option
 @json_option
 def command(stack: Path, lab: bool, as_json: bool) -> None:
-    """Show the VMs of a stack: state, how far they have come, address, what waits for a restart."""
+    """Show the VMs of a stack: state, stage, address.
+
+    The stage is how far pvekit has come with a VM: created, booted, ready. The last column names the settings that
+    wait for a restart.
+    """
     from pvekit.cli import show
     from pvekit.workflows.session import open_session
     from pvekit.workflows.status import look
