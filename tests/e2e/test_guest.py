@@ -1,0 +1,156 @@
+"""One real guest, end to end, through the front door: what a person types, and what they see afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.guest, pytest.mark.slow]
+
+STACK = """\
+pvekit: 1
+name: e2e
+host: lab
+defaults: {storage: local, updates: none}
+images:
+  debian-13: {build: debian-13}
+vms:
+  web:
+    kind: debian
+    image: debian-13
+    memory: 1GiB
+    disks: [{size: 3GiB}, {size: 1GiB, serial: data}]
+    password: "file:./password"
+    timezone: Europe/Berlin
+    users:
+      - {name: anna, ssh_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEeCLyN8cGB0UsTZ2BzjNPfkMmsIvUbtOQOYLrBLCRNW"]}
+    user_data: {write_files: [{path: /etc/motd, content: "made by a test\\n"}]}
+    ansible: {playbooks: [./site.yml], vars: {greeting: hello, token: {secret: "file:./password"}}}
+    ready: {tcp: [22]}
+"""
+
+SITE = """\
+- hosts: all
+  gather_facts: false
+  become: true
+  tasks:
+    - name: Leave a greeting
+      ansible.builtin.copy: {content: "{{ greeting }}\\n", dest: /etc/greeting, mode: "0644"}
+"""
+
+PASSWORD = "correct-horse-battery"
+
+
+class Person:
+    """Somebody at a terminal in a folder with a stack file; everything they see is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seen = ""
+        self.env = {**os.environ, "XDG_DATA_HOME": str(folder / "data"), "PVEKIT_STACK": "stack.yaml"}
+
+    def types(self, *arguments: str, code: int = 0, timeout: float = 900) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "pvekit.cli", *arguments],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        self.seen += done.stdout + done.stderr
+        assert done.returncode == code, f"pvekit {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "stack.yaml").write_text(STACK)
+    (folder / "site.yml").write_text(SITE)
+    (folder / "password").write_text(PASSWORD + "\n")
+    (folder / "password").chmod(0o600)
+    somebody = Person(folder)
+    yield somebody
+    somebody.types("lab", "reset", "--yes")
+
+
+def test_up_brings_a_verified_guest(person: Person) -> None:
+    assert "1 VM to create" in person.types("plan", "stack.yaml", code=2)
+    out = person.types("up", "stack.yaml", "--yes")
+    assert "provision ok" in out
+    assert "ssh ops@127.77." in out
+
+
+def test_the_guest_is_what_the_stack_says(person: Person) -> None:
+    """Asked of the guest itself, over SSH with the pinned host key."""
+    script = (
+        "hostname; cat /etc/greeting /etc/motd; basename $(readlink /etc/localtime); id -un anna;"
+        "lsblk -dno SERIAL,SIZE | grep -w data; grep -c ed25519 /home/anna/.ssh/authorized_keys; findmnt -bno SIZE /"
+    )
+    lines = person.types("ssh", "web", "--", f"sudo sh -c '{script}'").split("\n")
+    assert [" ".join(line.split()) for line in lines[:7]] == [
+        "web",
+        "hello",
+        "made by a test",
+        "Berlin",
+        "anna",
+        "data 1G",
+        "1",
+    ]
+    # The root file system has grown to the disk that the stack asked for.
+    assert int(lines[7]) > 2.6 * 2**30
+
+
+def test_a_second_run_changes_nothing(person: Person) -> None:
+    assert "no changes" in person.types("up", "stack.yaml", "--yes")
+    assert "no changes" in person.types("plan", "stack.yaml")
+
+
+def test_status_and_logs_tell_the_truth(person: Person) -> None:
+    (row,) = json.loads(person.types("status", "stack.yaml", "--json"))
+    assert (row["state"], row["stage"], row["vm"]) == ("running", "ready", "web")
+    assert "Cloud-init" in person.types("logs", "web")
+
+
+def test_the_guest_keeps_its_host_key_without_the_seed(person: Person) -> None:
+    """The seed is gone; a restart must not make the guest take itself for a new one."""
+    person.types("restart", "web")
+    person.types("up", "stack.yaml", "--yes", "--provision")
+    assert "web" in person.types("ssh", "web", "--", "hostname")
+
+
+def test_rollback_brings_back_what_was(person: Person) -> None:
+    person.types("snapshot", "web", "before")
+    person.types("ssh", "web", "--", "sudo rm /etc/greeting && sync")
+    person.types("rollback", "web", "before", "--yes")
+    person.types("up", "stack.yaml", "--yes", "--provision")
+    assert person.types("ssh", "web", "--", "cat /etc/greeting") == "hello\n"
+
+
+def test_no_secret_was_shown_or_left(person: Person) -> None:
+    assert PASSWORD not in person.seen
+    lab = person.folder / "data" / "pvekit" / "lab"
+    holders = [
+        path
+        for path in lab.rglob("*")
+        if path.is_file() and path.suffix not in (".qcow2", ".raw") and PASSWORD.encode() in path.read_bytes()
+    ]
+    assert holders == []
+    assert not list(lab.rglob("*.iso"))
+
+
+def test_down_leaves_nothing(person: Person) -> None:
+    out = person.types("down", "stack.yaml", "--confirm", "e2e")
+    assert out.count("freed:") == 2
+    assert "missing" in person.types("status", "stack.yaml")
+    left = [p.name for p in (person.folder / "data" / "pvekit" / "lab").rglob("vm-*")]
+    assert left == []
