@@ -122,16 +122,16 @@ class Client:
         answer = self.connection.getresponse()
         return Answer(answer.status, answer.reason, answer.read(), dict(answer.headers))
 
-    def get(self, path: str, **params: Any) -> Any:
+    def get(self, path: str, /, **params: Any) -> Any:
         return self._data("GET", path, params)
 
-    def post(self, path: str, **params: Any) -> Any:
+    def post(self, path: str, /, **params: Any) -> Any:
         return self._data("POST", path, params)
 
-    def put(self, path: str, **params: Any) -> Any:
+    def put(self, path: str, /, **params: Any) -> Any:
         return self._data("PUT", path, params)
 
-    def delete(self, path: str, **params: Any) -> Any:
+    def delete(self, path: str, /, **params: Any) -> Any:
         return self._data("DELETE", path, params)
 
     def _data(self, method: str, path: str, params: Mapping[str, Any]) -> Any:
