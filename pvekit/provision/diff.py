@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from pvekit.model.desired import DesiredDisk, DesiredVm
+from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import PreflightRefused
 from pvekit.model.facts import Facts, VmFacts
-from pvekit.model.mark import Stage, strip
+from pvekit.model.mark import Stage
 from pvekit.model.plan import Action, Change, Effect, Plan, Verb
-from pvekit.model.properties import Disk, covers
-from pvekit.model.units import format_pve_size
 from pvekit.provision.budget import costs
+from pvekit.provision.disks import disk_changes, disk_notes, disk_text
+from pvekit.provision.privileges import root_steps
+from pvekit.provision.settings import setting_changes
 
-# What PVE applies to a running VM with its default `hotplug` (disk, network, usb). Everything else is a forecast of
-# "needs a restart"; after the write PVE's /pending has the last word.
-_LIVE = frozenset(
-    {"name", "tags", "description", "onboot", "startup", "protection", "balloon", "net", "scsi", "boot", "ide"}
-)
+SEED_SLOT = "ide2"
+_DANGERS = {
+    "bios": "the guest may not boot with another firmware",
+    "machine": "the guest may not boot on another machine type",
+    "scsihw": "the guest may not boot with another disk controller",
+}
 
 
 def plan_for(
@@ -32,16 +35,15 @@ def plan_for(
     notes: list[str] = []
     refused: list[str] = []
     for vm in vms:
+        refused += _impossible(vm)
         own = facts.own.get(vm.name)
         if own is None:
             actions += _new(vm)
             continue
-        try:
-            changed = _changed(vm, own)
-        except PreflightRefused as error:
-            refused += error.reasons
-            continue
-        actions += _chain(vm, own, changed, provision=provision, restart=restart)
+        changed, why_not = _changed(vm, own)
+        chain = _chain(vm, own, changed, provision=provision, restart=restart)
+        refused += [*why_not, *_locked(vm, own, chain)]
+        actions += chain
         notes += _notes(vm, own, restart=restart)
     notes += [
         f"{name} (VMID {row.vmid}) carries the stack's tag but is not in the stack file: "
@@ -50,7 +52,8 @@ def plan_for(
     ]
     if refused:
         raise PreflightRefused(refused)
-    return Plan(stack, (*_images(vms, actions), *actions), costs(vms, facts), tuple(notes))
+    plan = (*_images(vms, actions), *actions)
+    return Plan(stack, plan, costs(vms, facts), tuple(notes), root_steps(plan))
 
 
 def image_id(image: str, vm: DesiredVm) -> str:
@@ -120,12 +123,11 @@ def _chain(vm: DesiredVm, own: VmFacts, changed: list[Action], *, provision: boo
 
 def _rest(vm: DesiredVm, own: VmFacts, last: tuple[str, ...], *, provision: bool) -> list[Action]:
     name, mark = vm.name, own.mark
-    if mark is None or vm.seed is None:
+    if mark is None or (vm.seed is None and mark.stage is not Stage.READY):
         return []
     if mark.stage is Stage.CREATED:
-        chain = _first_boot(vm, "")
-        first = chain[0]
-        return [Action(first.id, first.verb, name, needs=last, why="first boot was not finished"), *chain[1:]]
+        first, *rest = _first_boot(vm, "")
+        return [replace(first, needs=last, why="first boot was not finished"), *rest]
     why = ""
     if mark.stage is Stage.BOOTED:
         why = "provisioning was not finished"
@@ -134,7 +136,8 @@ def _rest(vm: DesiredVm, own: VmFacts, last: tuple[str, ...], *, provision: bool
     elif mark.provision != vm.provisioning.digest:
         why = "its inputs changed"
     started = any(item.endswith((":start", ":restart")) for item in last)
-    if not why and not started:
+    # Nobody knows how a guest answers that was not made from an image: it is only asked where it has to be.
+    if not why and not (started and vm.seed is not None):
         return []
     actions = [Action(f"{name}:await", Verb.AWAIT, name, needs=last, why="has to answer first")]
     if mark.seed:
@@ -146,91 +149,65 @@ def _rest(vm: DesiredVm, own: VmFacts, last: tuple[str, ...], *, provision: bool
     return actions
 
 
-def _changed(vm: DesiredVm, own: VmFacts) -> list[Action]:
-    """Return the settings and disk sizes that differ. Raises PreflightRefused for a shrink or a lock."""
-    wanted = own.wanted
-    changes = [c for key, value in sorted(vm.config.items()) for c in _compare(key, value, wanted, own)]
-    changes += [
-        Change(key, wanted[key], None, _effect(key, own))
-        for key in sorted(wanted)
-        if key.startswith("net") and key[3:].isdigit() and key not in vm.config
-    ]
-    if vm.description != strip(wanted.get("description", "")):
-        changes.append(Change("description", strip(wanted.get("description", "")), vm.description, Effect.LIVE))
-    grown: list[Action] = []
-    refused: list[str] = []
-    for item in vm.disks:
-        changes += _disk_options(item, wanted, own)
-        grown += _grown(vm.name, item, wanted, own.digest, refused)
-    if own.row.lock and (changes or grown):
-        refused.append(
-            f"{vm.name} (VMID {own.row.vmid}) is locked ({own.row.lock}): wait for the task that holds the lock, "
-            f"or release it on the node with: qm unlock {own.row.vmid}"
-        )
-    if refused:
-        raise PreflightRefused(refused)
-    actions = []
+def _changed(vm: DesiredVm, own: VmFacts) -> tuple[list[Action], tuple[str, ...]]:
+    """Return the actions that bring settings and disks to what is desired, and what of it cannot be done."""
+    disks = disk_changes(vm, own)
+    changes = (*setting_changes(vm, own), *disks.changed)
+    actions: list[Action] = []
     if changes:
-        why = "differs from the stack file"
-        act = Action(f"{vm.name}:configure", Verb.CONFIGURE, vm.name, tuple(changes), why=why, digest=own.digest)
-        actions.append(act)
-    return actions + [
-        Action(a.id, a.verb, a.vm, a.changes, tuple(x.id for x in actions), a.why, a.danger, a.digest) for a in grown
-    ]
-
-
-def _compare(key: str, value: str, wanted: Mapping[str, str], own: VmFacts) -> list[Change]:
-    before = wanted.get(key)
-    if before is None:
-        return [] if value == _DEFAULTS.get(key) else [Change(key, None, value, _effect(key, own))]
-    if not covers(key, value, before):
-        return []
-    return [Change(key, before, value, _effect(key, own))]
-
-
-# What PVE means when a key is not there (qemu-server QemuServer.pm, $confdesc defaults).
-_DEFAULTS = {"protection": "0", "onboot": "0", "agent": "0", "sockets": "1", "cores": "1", "bios": "seabios"}
-
-
-def _effect(key: str, own: VmFacts) -> Effect:
-    if not own.row.running:
-        return Effect.NEW
-    return Effect.LIVE if key.rstrip("0123456789") in _LIVE else Effect.RESTART
-
-
-def _disk_options(item: DesiredDisk, wanted: Mapping[str, str], own: VmFacts) -> list[Change]:
-    now = wanted.get(item.slot)
-    if now is None:
-        return [Change(item.slot, None, disk_text(item), _effect(item.slot, own))]
-    options = ",".join(f"{key}={value}" for key, value in sorted(item.options.items()))
-    volume = Disk.parse(now).volume
-    after = f"{volume},{options}" if options else volume or ""
-    if not options or not covers(item.slot, after, now):
-        return []
-    return [Change(item.slot, now, after, _effect(item.slot, own))]
-
-
-def _grown(name: str, item: DesiredDisk, wanted: Mapping[str, str], digest: str, refused: list[str]) -> list[Action]:
-    now = wanted.get(item.slot)
-    before = Disk.parse(now).size if now else None
-    if before is None:
-        return []
-    if before > item.size_bytes:
-        refused.append(
-            f"{name}: {item.slot} has {format_pve_size(before)} and cannot shrink to "
-            f"{format_pve_size(item.size_bytes)}: PVE only grows disks. Write {format_pve_size(before)} or more"
+        actions.append(
+            Action(
+                f"{vm.name}:configure",
+                Verb.CONFIGURE,
+                vm.name,
+                changes,
+                why="differs from the stack file",
+                danger=_danger(changes),
+                digest=own.digest,
+            )
         )
-    if before >= item.size_bytes:
+    before = tuple(action.id for action in actions)
+    actions += [
+        Action(
+            f"{vm.name}:resize:{grown.target}",
+            Verb.RESIZE,
+            vm.name,
+            (grown,),
+            before,
+            why="is too small",
+            digest=own.digest,
+        )
+        for grown in disks.grown
+    ]
+    return actions, disks.refused
+
+
+def _danger(changes: Iterable[Change]) -> str:
+    """Return what the changes could break."""
+    found = [_DANGERS[change.target] for change in changes if change.target in _DANGERS]
+    found += [f"removes {change.target}" for change in changes if change.after is None and change.target.startswith("net")]
+    return "; ".join(found)
+
+
+def _impossible(vm: DesiredVm) -> list[str]:
+    """Return what no PVE could do."""
+    if vm.seed is not None and any(disk.slot == SEED_SLOT for disk in vm.disks):
+        return [f"{vm.name}: {SEED_SLOT} is where the cloud-init seed goes. Choose another slot for the disk"]
+    return []
+
+
+def _locked(vm: DesiredVm, own: VmFacts, chain: Sequence[Action]) -> list[str]:
+    """Return why a locked VM cannot be worked on. PVE begins such tasks and fails inside them.
+
+    A VM that was suspended to disk is locked as well, and starting it is what releases it.
+    """
+    lock = own.row.lock
+    if not lock or not chain or (lock == "suspended" and chain[0].verb is Verb.START):
         return []
-    change = Change(item.slot, format_pve_size(before), format_pve_size(item.size_bytes), Effect.LIVE)
-    act = Action(f"{name}:resize:{item.slot}", Verb.RESIZE, name, (change,), why="is too small", digest=digest)
-    return [act]
-
-
-def disk_text(item: DesiredDisk) -> str:
-    """Return a new disk as a person reads it in the plan."""
-    source = f" from {item.image}" if item.image else ""
-    return f"{format_pve_size(item.size_bytes)} on {item.storage}{source}"
+    return [
+        f"{vm.name} (VMID {own.row.vmid}) is locked ({lock}): wait for the task that holds the lock, "
+        f"or release it on the node with: qm unlock {own.row.vmid}"
+    ]
 
 
 def _notes(vm: DesiredVm, own: VmFacts, *, restart: bool) -> list[str]:
@@ -238,17 +215,7 @@ def _notes(vm: DesiredVm, own: VmFacts, *, restart: bool) -> list[str]:
     notes = []
     if waiting and not restart and own.row.running:
         notes.append(f"{vm.name}: {', '.join(waiting)} wait for a restart (pvekit restart {vm.name})")
-    known = {item.slot for item in vm.disks} | set(vm.create_only)
-    extra = sorted(
-        key
-        for key, value in own.config.items()
-        if key.rstrip("0123456789") in {"scsi", "virtio", "sata", "ide"}
-        and key[-1].isdigit()
-        and key not in known
-        and "media=cdrom" not in value
-    )
-    if extra:
-        notes.append(f"{vm.name}: {', '.join(extra)} is attached but not in the stack file; it is left alone")
+    notes += disk_notes(vm, own)
     if own.mark is None:
         notes.append(f"{vm.name}: has the stack's tags but no mark of pvekit; it is not provisioned")
     return notes

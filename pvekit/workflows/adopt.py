@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from pvekit import guests
 from pvekit.adapters import pve as api
 from pvekit.adapters.files import write_atomic
-from pvekit.model.errors import ApiError, NotFound, PvekitError
-from pvekit.model.mark import Mark, Stage, stack_tag, strip, vm_of, vm_tag, write
-from pvekit.model.stack import Stack, Vm, load
+from pvekit.adapters.stackfile import Beside
+from pvekit.model.desired import DesiredVm
+from pvekit.model.errors import ApiError, NotFound, PvekitError, StackInvalid
+from pvekit.model.mark import Mark, Stage, vm_of, write
+from pvekit.model.stack import load
 from pvekit.model.stack.adopt import CannotAdopt, overrides, to_yaml, vm_name
 from pvekit.workflows.session import Session
 
@@ -41,41 +45,45 @@ def plan_adoption(session: Session, vmid: int, kind: str) -> Adoption:
     if other and vm_of(frozenset(row.tags), stack) is None:
         raise PvekitError(f"VM {vmid} belongs to another stack already (tag {other})", hint="Remove that tag first.")
     now = api.pending(session.pve, row.node, vmid)
-    config = now.after_restart
-    name = vm_name(vmid, config)
+    text, desired = _described(session, row, now.after_restart, kind)
+    mark = Mark(stack, desired.name, kind, Stage.READY, provision=desired.provisioning.digest)
+    tags = ";".join(sorted({*row.tags, *desired.tags}))
+    return Adoption(desired.name, vmid, row.node, text, tags, write(desired.description, mark), now.digest)
+
+
+def _described(session: Session, row: api.VmRow, config: Mapping[str, str], kind: str) -> tuple[str, DesiredVm]:
+    """Return the entry, and what the stack file will make of it. Raises PvekitError for what cannot be described."""
+    name = vm_name(row.vmid, config)
     if any(vm.name == name for vm in session.stack.vms):
         raise PvekitError(
             f"the stack has a VM {name} already",
             where=session.stack.file,
-            hint=f"If it is another one, give VM {vmid} another name in PVE first.",
+            hint=f"If it is another one, give VM {row.vmid} another name in PVE first.",
         )
+    about: dict[str, Any] = {"kind": kind, "node": row.node, "pool": row.pool or None}
+    about["running"] = row.status == "running"
     try:
-        plain = to_yaml(vmid, config, kind=kind, node=row.node, pool=row.pool or None, running=row.status == "running")
-        desired = guests.desired(*_loaded(session.stack, plain, name))
-        found = overrides(desired.config, config)
-        text = to_yaml(
-            vmid,
-            config,
-            kind=kind,
-            node=row.node,
-            pool=row.pool or None,
-            running=row.status == "running",
-            overrides=found,
-        )
+        plain = _read(session, to_yaml(row.vmid, config, **about), name)
+        text = to_yaml(row.vmid, config, **about, overrides=overrides(plain.config, config))
+        return text, _read(session, text, name)
     except (CannotAdopt, ValueError) as error:
-        raise PvekitError(str(error), where=f"VM {vmid}") from error
-    desired = guests.desired(*_loaded(session.stack, text, name))
-    mark = Mark(stack, name, kind, Stage.READY, provision=desired.provisioning.digest)
-    tags = ";".join(sorted({*row.tags, stack_tag(stack), vm_tag(stack, name)}))
-    description = write(strip(config.get("description", "")), mark)
-    return Adoption(name, vmid, row.node, text, tags, description, now.digest)
+        raise PvekitError(str(error), where=f"VM {row.vmid}") from error
+    except StackInvalid as error:
+        reasons = "".join(f"\n  {problem.path}: {problem.message}" for problem in error.problems)
+        raise PvekitError(
+            f"the stack file cannot describe it:{reasons}",
+            where=f"VM {row.vmid}",
+            hint="Is there a default under defaults: that this VM does not share? Adopt it into another stack file.",
+        ) from error
 
 
-def _loaded(stack: Stack, entry: str, name: str) -> tuple[Stack, Vm]:
-    """Return the entry as a VM of the stack, read as the loader will read it."""
-    text = f"pvekit: 1\nname: {stack.name}\nhost: lab\nvms:\n{entry}"
-    loaded = load(text, "adopted", guests.kinds())
-    return replace(stack, vms=loaded.vms), loaded.vm(name)
+def _read(session: Session, entry: str, name: str) -> DesiredVm:
+    """Return what the entry means in this stack file, with its defaults."""
+    document = yaml.safe_load(Path(session.stack.file).read_text(encoding="utf-8"))
+    around = {key: document[key] for key in ("pvekit", "name", "host", "defaults", "images") if key in document}
+    text = f"{yaml.safe_dump(around)}vms:\n{entry}"
+    stack = load(text, "adopted", guests.kinds(), Beside(session.folder))
+    return guests.desired(stack, stack.vm(name))
 
 
 def adopt(session: Session, adoption: Adoption, file: Path | None = None) -> None:
@@ -99,14 +107,10 @@ def adopt(session: Session, adoption: Adoption, file: Path | None = None) -> Non
 def appended(text: str, adoption: Adoption, where: str) -> str:
     """Return a stack file's text with the entry at its end. Raises PvekitError unless ``vms:`` is the last section."""
     document = yaml.safe_load(text)
-    keys = list(document) if isinstance(document, dict) else []
-    empty = re.search(r"(?m)^vms:[ \t]*(\{[ \t]*\})?[ \t]*(#.*)?$", text)
-    if not keys or keys[-1] != "vms" or empty is None:
+    if list(document)[-1] != "vms" or not re.search(r"(?m)^vms:[ \t]*(#.*)?$", text):
         raise PvekitError(
             "the entry can only be added where vms: is the last section and has one VM per line",
             where=where,
             hint="Leave --append out and paste the entry by hand.",
         )
-    if not document["vms"]:
-        text = text[: empty.start()] + "vms:" + text[empty.end() :]
     return text.rstrip("\n") + "\n\n" + adoption.text

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pvekit import guests
 from pvekit.adapters import pve as api
 from pvekit.adapters.files import write_atomic
-from pvekit.model.errors import PvekitError
+from pvekit.model.errors import PvekitError, StackInvalid
+from pvekit.model.stack import load
 from pvekit.model.stack.preset import Place, starter, z440_home
 from pvekit.provision.privileges import Need, missing, pveum_lines
 
@@ -41,6 +44,22 @@ class Seen:
     bridges: tuple[str, ...]
     lacking: tuple[str, ...]
     pveum: tuple[str, ...]
+
+
+def normal_endpoint(text: str) -> str:
+    """Return an address with https:// and a port, as far as that can be guessed; ``problems`` judges it."""
+    url = text.strip().rstrip("/")
+    url = url if "//" in url else f"https://{url}"
+    return url if re.search(r":\d+$", url) or url.endswith(":/") else f"{url}:8006"
+
+
+def problems(name: str, place: Place) -> tuple[str, ...]:
+    """Return what is wrong with the answers, as the stack file that they go into would be judged."""
+    try:
+        load(starter(name, replace(place, ssh_keys=())), "", guests.kinds())
+    except StackInvalid as error:
+        return tuple(f"{problem.path}: {problem.message} {problem.hint}".rstrip() for problem in error.problems)
+    return ()
 
 
 def certificate(endpoint: str) -> api.Certificate:

@@ -27,11 +27,11 @@ def test_full_storage(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_vmid_of_somebody_else(place: Place) -> None:
     place.lab.wait(place.api.post("/nodes/pve/qemu", vmid=777, name="precious", memory=64))
     try:
-        before = place.api.get("/nodes/pve/qemu/777/config")
+        before = place.config(777)
         stack = place.stack("taken", "  one: {vmid: 777}\n")
         place.run("up", stack, "-y").ended(8).says("VMID 777 belongs to precious on pve", "Choose another")
         place.run("down", stack, "--confirm", "taken").ended(0).says("nothing to remove")
-        assert place.api.get("/nodes/pve/qemu/777/config") == before
+        assert place.config(777) == before
     finally:
         place.forget(777)
 
@@ -47,7 +47,7 @@ def test_a_vmid_that_is_taken_meanwhile_is_left_alone(place: Place) -> None:
         place.run("up", stack, "-y").ended(0)
         assert place.vms("meanwhile")["one"]["vmid"] == vmid_for("meanwhile", "one", 1)
         place.run("down", stack, "--confirm", "meanwhile").ended(0)
-        assert place.api.get(f"/nodes/pve/qemu/{first}/config")["name"] == "quick"
+        assert place.config(first)["name"] == "quick"
     finally:
         place.forget(first)
 

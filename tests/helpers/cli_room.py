@@ -119,9 +119,9 @@ class Place:
                     found[match[1]] = row
         return found
 
-    def config(self, row: dict[str, Any]) -> dict[str, Any]:
+    def config(self, vmid: int, node: str = "pve") -> dict[str, Any]:
         """Return the configuration of a VM."""
-        found: dict[str, Any] = self.api.get(f"/nodes/{row['node']}/qemu/{row['vmid']}/config")
+        found: dict[str, Any] = self.api.get(f"/nodes/{node}/qemu/{vmid}/config")
         return found
 
     def seeds(self, stack: str) -> list[str]:
