@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
-import struct
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from pvekit.lab.doors import DoorError, Log, VmStart
-from pvekit.lab.storage.volumes import human
+from pvekit.lab.hollow_disks import HollowDisks
+from pvekit.lab.hollow_guest import ANSWERS
 from pvekit.lab.store import write_atomic
 
-FACTS = 1024
-"""Where the facts of a hollow qcow2 image lie: behind the head and the backing file's name, each of this length."""
-QCOW2 = b"QFI\xfb"
-BOOT_ID = "/proc/sys/kernel/random/boot_id"
+__all__ = ["HollowDisks", "HollowMachines", "guest_files"]
+
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
 def guest_files(vmid: int, name: str) -> dict[str, bytes]:
@@ -142,7 +140,7 @@ class HollowMachines:
         booting = time.time() - state["since"] < self.boot_seconds
         if booting or state["paused"] or state["config"].get("ostype", "").startswith("w"):
             raise DoorError("QEMU guest agent is not running")
-        answer = _ANSWERS.get(command)
+        answer = ANSWERS.get(command)
         if answer is not None:
             return answer(vmid, state)
         if command in {"guest-file-open", "guest-file-read", "guest-file-seek", "guest-file-write", "guest-file-close"}:
@@ -232,129 +230,3 @@ class HollowMachines:
     def restore_memory(self, vm: VmStart, name: str, log: Log) -> None:
         """Start it, as if it had gone on."""
         self.start(vm, log)
-
-
-def _interfaces(_vmid: int, state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    loopback = {
-        "name": "lo", "hardware-address": "00:00:00:00:00:00",
-        "ip-addresses": [{"ip-address-type": "ipv4", "ip-address": "127.0.0.1", "prefix": 8}],
-    }  # fmt: skip
-    found: list[dict[str, Any]] = [loopback]
-    for key in sorted(state["config"]):
-        match = re.search(r"=(([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2})", state["config"][key])
-        if re.fullmatch(r"net\d+", key) and match:
-            addresses = [{"ip-address-type": "ipv4", "ip-address": "10.0.2.15", "prefix": 24}]
-            found.append(
-                {"name": f"eth{key[3:]}", "hardware-address": match[1].lower(),
-                 "ip-addresses": addresses if key == "net0" else []}
-            )  # fmt: skip
-    return found
-
-
-_OS = {
-    "id": "debian", "name": "Debian GNU/Linux", "pretty-name": "Debian GNU/Linux 13 (trixie)", "version": "13 (trixie)",
-    "version-id": "13", "kernel-release": "6.12.0-hollow", "kernel-version": "#1", "machine": "x86_64",
-}  # fmt: skip
-_ANSWERS: dict[str, Any] = {
-    "guest-ping": lambda _vmid, _state: {},
-    "guest-info": lambda _vmid, _state: {"version": "9.2.0", "supported_commands": []},
-    "guest-get-osinfo": lambda _vmid, _state: dict(_OS),
-    "guest-get-host-name": lambda _vmid, state: {"host-name": state["name"]},
-    "guest-get-time": lambda _vmid, _state: time.time_ns(),
-    "guest-get-timezone": lambda _vmid, _state: {"offset": 0, "zone": "UTC"},
-    "guest-get-users": lambda _vmid, _state: [],
-    "guest-get-vcpus": lambda _vmid, _state: [{"logical-id": 0, "online": True, "can-offline": False}],
-    "guest-get-fsinfo": lambda _vmid, _state: [{"mountpoint": "/", "name": "sda1", "type": "ext4", "disk": []}],
-    "guest-fsfreeze-status": lambda _vmid, _state: "thawed",
-    "guest-fsfreeze-freeze": lambda _vmid, _state: 1,
-    "guest-fsfreeze-thaw": lambda _vmid, _state: 1,
-    "guest-network-get-interfaces": _interfaces,
-}
-_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
-
-
-class HollowDisks:
-    """Images that hold nothing: raw ones are sparse files, the others a qcow2 head with their facts behind it."""
-
-    @staticmethod
-    def _write(path: Path, facts: Mapping[str, Any]) -> None:
-        size = int(facts["virtual-size"])
-        if facts["format"] == "raw":
-            part = path.with_name(f".{path.name}.tmp")
-            with part.open("wb") as stream:
-                stream.truncate(size)
-            part.rename(path)
-            return
-        backing = str(facts.get("backing-filename") or "").encode()
-        place = FACTS if backing else 0
-        head = QCOW2 + struct.pack(">IQIIQ", 3, place, len(backing), 16, size)
-        body = head.ljust(FACTS, b"\0") + backing.ljust(FACTS, b"\0") + json.dumps(dict(facts)).encode()
-        write_atomic(path, body, mode=0o644)
-
-    @staticmethod
-    def _read(path: Path) -> dict[str, Any]:
-        try:
-            size = path.stat().st_size
-            with path.open("rb") as stream:
-                head = stream.read(1 << 16)
-        except FileNotFoundError as missing:
-            raise DoorError(f"Could not open '{path}': No such file or directory") from missing
-        if not head.startswith(QCOW2):
-            return {"format": "raw", "virtual-size": size, "snapshots": []}
-        told = head[2 * FACTS :].rstrip(b"\0")
-        if told.startswith(b"{"):
-            facts: dict[str, Any] = json.loads(told)
-            return facts
-        return {"format": "qcow2", "virtual-size": int.from_bytes(head[24:32], "big"), "snapshots": []}
-
-    def create(self, path: Path, size: int, fmt: str) -> None:
-        """Make an empty image."""
-        self._write(path, {"format": fmt, "virtual-size": size, "snapshots": []})
-
-    def convert(self, source: Path, target: Path, fmt: str, log: Log) -> None:
-        """Copy an image's facts, with the progress lines of a real copy."""
-        size = human(int(self._read(source)["virtual-size"]))
-        log(f"transferred 0.0 B of {size} (0.00%)")
-        self._write(target, {**self._read(source), "format": fmt, "snapshots": [], "backing-filename": None})
-        log(f"transferred {size} of {size} (100.00%)")
-
-    def overlay(self, base: Path, target: Path) -> None:
-        """Make a linked clone."""
-        facts = {**self._read(base), "format": "qcow2", "snapshots": [], "backing-filename": str(base)}
-        self._write(target, facts)
-
-    def resize(self, path: Path, size: int) -> None:
-        """Grow an image."""
-        self._write(path, {**self._read(path), "virtual-size": size})
-
-    def info(self, path: Path) -> Mapping[str, Any]:
-        """Return the facts."""
-        return {**self._read(path), "actual-size": path.stat().st_blocks * 512}
-
-    def snapshot(self, path: Path, name: str) -> None:
-        """Remember a snapshot."""
-        facts = self._read(path)
-        if facts["format"] != "qcow2":
-            raise DoorError("snapshot feature is not available")
-        self._write(path, {**facts, "snapshots": [*facts["snapshots"], {"name": name, "facts": _core(facts)}]})
-
-    def rollback(self, path: Path, name: str) -> None:
-        """Return to a snapshot."""
-        facts = self._read(path)
-        found = next((one for one in facts["snapshots"] if one["name"] == name), None)
-        if found is None:
-            raise DoorError(f"Could not apply snapshot '{name}': snapshot not found")
-        self._write(path, {**facts, **found["facts"]})
-
-    def drop_snapshot(self, path: Path, name: str) -> None:
-        """Forget a snapshot."""
-        facts = self._read(path)
-        self._write(path, {**facts, "snapshots": [one for one in facts["snapshots"] if one["name"] != name]})
-
-    def efi_vars(self, path: Path, fmt: str, pre_enrolled: bool) -> None:
-        """Make an EFI variable store of the usual size."""
-        self._write(path, {"format": fmt, "virtual-size": 540672, "snapshots": [], "enrolled": pre_enrolled})
-
-
-def _core(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {"virtual-size": facts["virtual-size"]}

@@ -38,11 +38,11 @@ class Lab:
         self.tasks.recover(self)
         self._drop_half_made()
 
-    def bridges(self) -> set[str]:
+    def bridges(self, node: str) -> set[str]:
         """Return the names of all bridges and virtual networks that a card may be attached to."""
         from pvekit.lab.node.network import DEFAULT
 
-        interfaces = dict(self.cluster.get(f"network-{self.settings.nodes[0]}") or DEFAULT)
+        interfaces = dict(self.cluster.get(f"network-{node}") or DEFAULT)
         vnets = set(self.cluster.get("sdn-vnets") or {})
         return vnets | {name for name, fields in interfaces.items() if fields["type"] in {"bridge", "OVSBridge"}}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import threading
 from pathlib import Path
 from typing import Any
@@ -276,3 +277,42 @@ def test_the_agent_tells_the_address_the_guest_is_reached_at(lab: RunningLab, ap
 def test_a_stopped_vm_cannot(lab: RunningLab, api: Client, verb: str) -> None:
     make(lab, api, 100)
     assert reason(api, "POST", f"{QEMU}/100/status/{verb}") == "VM 100 not running"
+
+
+def test_many_hands_on_few_vms_end_and_leave_nothing(lab: RunningLab) -> None:
+    """Creates, changes, clones and deletes of the same VMIDs at once: each ends, and nothing is left over."""
+
+    def work(seed: int) -> None:
+        client, dice = lab.client(), random.Random(seed)
+        for _turn in range(25):
+            vmid = dice.choice([100, 101, 102])
+            asked: list[tuple[str, str, dict[str, Any]]] = [
+                ("POST", QEMU, {"vmid": vmid, "scsi0": "local:1,format=qcow2", "pool": "p"}),
+                ("POST", f"{QEMU}/{vmid}/config", {"scsi1": "local:1"}),
+                ("PUT", f"{QEMU}/{vmid}/config", {"delete": "scsi1", "force": 1}),
+                ("POST", f"{QEMU}/{vmid}/clone", {"newid": dice.choice([100, 101, 102])}),
+                ("POST", f"{QEMU}/{vmid}/snapshot", {"snapname": "snap"}),
+                ("DELETE", f"{QEMU}/{vmid}", {"purge": 1, "destroy-unreferenced-disks": 1}),
+            ]
+            answer = client.ask(*dice.choice(asked))
+            assert answer.status in {200, 500}
+            if answer.status == 200 and answer.data:
+                lab.wait(answer.data)
+        client.close()
+
+    api = lab.client()
+    api.post("/pools", poolid="p")
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    for vmid in (100, 101, 102):
+        answer = api.ask("DELETE", f"{QEMU}/{vmid}", {"purge": 1, "destroy-unreferenced-disks": 1})
+        if answer.status == 200:
+            assert lab.wait(answer.data) == "OK"
+    assert api.get("/nodes/pve/storage/local/content") == []
+    assert api.get("/pools/p")["members"] == []
+    assert not lab.lab.storages.reserved
+    api.close()

@@ -150,3 +150,5 @@ def make_cloudinit(lab: Lab, vmid: int, config: Mapping[str, str], target: Path,
         write_seed(lab, vmid, config, seed)
         target.unlink(missing_ok=True)
         lab.disks.convert(seed, target, fmt, lambda _line: None)
+        if int(lab.disks.info(target)["virtual-size"]) < CLOUDINIT_SIZE:
+            lab.disks.resize(target, CLOUDINIT_SIZE)

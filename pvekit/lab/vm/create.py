@@ -97,8 +97,8 @@ def claim(lab: Lab, vm: Vm, *, pool: str = "") -> None:
         taken = lab.vms.find(vm.vmid)
         if taken is not None:
             raise broken(f"unable to create VM {vm.vmid} - VM {vm.vmid} already exists on node '{taken.node}'")
-        with lab.vms.locked(vm.vmid):
-            lab.vms.save(vm)
+        # Without the VM's own lock: nobody else knows the VM yet, and whoever holds that lock may wait for this one.
+        lab.vms.save(vm)
         if pool:
             pools = dict(lab.cluster.get("pools") or {})
             members = sorted({*pools[pool].get("vms", ()), str(vm.vmid)})

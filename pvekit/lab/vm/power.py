@@ -87,7 +87,7 @@ def _check_host(lab: Lab, vm: Vm) -> None:
             mappings.demand_usable(lab, vm, values)
     for key in sorted(key for key in vm.config if re.fullmatch(r"net\d+", key)):
         match = re.search(r"bridge=([^,]+)", vm.config[key])
-        if match and match[1] not in lab.bridges():
+        if match and match[1] not in lab.bridges(vm.node):
             raise TaskFailed(f"bridge '{match[1]}' does not exist")
 
 
