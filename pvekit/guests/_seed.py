@@ -27,4 +27,7 @@ def seed_for(stack: Stack, vm: Vm, macs: Sequence[str]) -> DesiredSeed:
 def _nic(nic: Nic, mac: str) -> SeedNic:
     fixed = [str(item) for item in (nic.address, nic.address6) if not isinstance(item, str)]
     gateways = [str(item) for item in (nic.gateway, nic.gateway6) if item is not None]
-    return SeedNic(mac, tuple(fixed), tuple(gateways), dhcp=nic.address == "dhcp", mtu=nic.mtu)
+    # 1 is PVE's word for "as the bridge"; the virtio card itself tells the guest what that is.
+    mtu = None if nic.mtu == 1 else nic.mtu
+    ipv6 = nic.address6 if isinstance(nic.address6, str) else "auto"
+    return SeedNic(mac, tuple(fixed), tuple(gateways), dhcp=nic.address == "dhcp", mtu=mtu, ipv6=ipv6)

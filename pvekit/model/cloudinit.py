@@ -51,8 +51,9 @@ systemctl start qemu-guest-agent.service
 class SeedNic:
     """One network card of the guest, found by its MAC address.
 
-    ``addresses`` are in CIDR form, IPv4 and IPv6. ``dhcp`` is None for "when there is no address". ``name`` renames
-    the card in the guest; without it, the guest's own name stays.
+    ``addresses`` are in CIDR form, IPv4 and IPv6. ``dhcp`` is None for "when there is no address". ``ipv6`` is
+    ``auto`` (router advertisements), ``dhcp`` or ``none``. ``name`` renames the card in the guest; without it, the
+    guest's own name stays.
     """
 
     mac: str
@@ -61,6 +62,7 @@ class SeedNic:
     dhcp: bool | None = None
     name: str = ""
     mtu: int | None = None
+    ipv6: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,10 @@ def _network(nics: Sequence[SeedNic], dns: Sequence[str], search: Sequence[str])
             card["set-name"] = nic.name
         dhcp = nic.dhcp if nic.dhcp is not None else not nic.addresses
         card["dhcp4"] = dhcp
+        if nic.ipv6 == "dhcp":
+            card["dhcp6"] = True
+        elif nic.ipv6 == "none":
+            card |= {"accept-ra": False, "link-local": []}
         if nic.addresses:
             card["addresses"] = [str(ipaddress.ip_interface(each)) for each in nic.addresses]
         if nic.gateways:

@@ -259,7 +259,7 @@ def _ready(fields: Fields) -> Ready:
 
 def _user(user: shape.UserShape, path: Path, include: Includer) -> User:
     keys = include.ssh_keys(user.ssh_keys, (*path, "ssh_keys"))
-    return User(user.name, keys, user.sudo, tuple(user.groups), user.shell, user.password)
+    return User(user.name, keys, user.sudo, tuple(user.groups), user.shell)
 
 
 def _ansible(fields: Fields, include: Includer) -> Ansible:

@@ -146,7 +146,6 @@ class UserShape(Shape):
     sudo: bool = default(False, "May become root without a password.")
     groups: list[s.UserName] = Field(default_factory=list, description="Further groups.")
     shell: str = default("/bin/bash", "Login shell.", pattern="^/[^\\s:]+$")
-    password: s.Secret | None = maybe("Where the password is.")
 
 
 class AnsibleShape(Shape):

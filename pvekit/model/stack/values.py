@@ -175,7 +175,6 @@ class User:
     sudo: bool = False
     groups: tuple[str, ...] = ()
     shell: str = "/bin/bash"
-    password: SecretRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
