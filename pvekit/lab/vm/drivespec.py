@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from pvekit.lab import formats
 from pvekit.lab.errors import FormatInvalid
@@ -122,6 +123,7 @@ DISK_KEYS = (
 UNUSED_KEYS = tuple(f"unused{n}" for n in range(256))
 
 
+@lru_cache(maxsize=1024)
 def spec_of(key: str) -> Spec | None:
     """Return the specification of a drive key, None for a key that is no drive."""
     if key == "efidisk0":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from pvekit.lab.access.permissions import allowed, may
 from pvekit.lab.call import Call
@@ -36,6 +37,17 @@ def agent_enabled(config: Mapping[str, str]) -> bool:
     return split(AGENT, config.get("agent", "0")).get("enabled", "0") in {"1", "on", "yes", "true"}
 
 
+_sizes: WeakKeyDictionary[Vm, int] = WeakKeyDictionary()
+
+
+def _boot_disk_size(vm: Vm) -> int:
+    """Return the boot disk's size, worked out once for each state of the VM: lists ask for it all the time."""
+    size = _sizes.get(vm)
+    if size is None:
+        size = _sizes[vm] = largest_disk(vm.config)
+    return size
+
+
 def _base(vm: Vm, now: Mapping[str, Any] | None) -> dict[str, Any]:
     config = vm.config
     row: dict[str, Any] = {
@@ -48,7 +60,7 @@ def _base(vm: Vm, now: Mapping[str, Any] | None) -> dict[str, Any]:
         "memhost": 0,
         "maxmem": int(config.get("memory", "512").removeprefix("current=")) << 20,
         "disk": 0,
-        "maxdisk": largest_disk(config),
+        "maxdisk": _boot_disk_size(vm),
         "netin": 0,
         "netout": 0,
         "uptime": 0,

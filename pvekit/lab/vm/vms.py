@@ -25,9 +25,12 @@ class Snapshot:
     vmstate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Vm:
-    """One VM: the configuration in force, what waits for the next start, and its snapshots."""
+    """One VM: the configuration in force, what waits for the next start, and its snapshots.
+
+    Two of them are equal only if they are the same, so that what is worked out from one can be remembered with it.
+    """
 
     vmid: int
     node: str
