@@ -31,7 +31,8 @@ def cloud_vm(stack: Stack, vm: Vm) -> DesiredVm:
         iso_storage=vm.iso_storage,
         image_storage=vm.image_storage,
         running=vm.state == "running",
-        seed=seed_for(stack, vm, macs) if vm.image else None,
+        # Without a disk the image goes nowhere, and no guest would ever read a seed.
+        seed=seed_for(stack, vm, macs) if vm.image and vm.disks else None,
         user=vm.user,
         macs=macs,
         static="" if isinstance(first, str) else str(first.ip),
@@ -41,6 +42,7 @@ def cloud_vm(stack: Stack, vm: Vm) -> DesiredVm:
         provisioning=provisioning(vm),
         patience=Patience(agent=vm.ready.within_s, cloud_init=vm.ready.within_s, ssh=vm.ready.within_s),
         ready_ports=vm.ready.tcp,
+        left=frozenset(key for key, value in vm.pve.items() if value is None),
     )
 
 

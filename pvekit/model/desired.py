@@ -80,9 +80,10 @@ class Patience:
 class DesiredVm:
     """How one VM should be.
 
-    ``config`` holds the PVE keys that are compared on every plan, ``create_only`` those that are only sent with the
-    create call (``efidisk0``, ``tpmstate0``, whose values PVE rewrites). ``macs`` are the NICs' addresses in order,
-    ``static`` the first NIC's static address without its prefix length (empty with DHCP).
+    ``config`` holds the PVE keys that are compared on every plan, ``create_only`` those that are only sent when their
+    volume is made (``efidisk0``, ``tpmstate0``, whose values PVE rewrites). Keys in ``left`` stay as PVE has them.
+    ``macs`` are the NICs' addresses in order, ``static`` the first NIC's static address without its prefix length
+    (empty with DHCP). ``notes`` is what a reader should know about where the VM is.
     """
 
     name: str
@@ -105,6 +106,8 @@ class DesiredVm:
     provisioning: Provisioning
     patience: Patience = Patience()
     ready_ports: tuple[int, ...] = ()
+    left: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     @property
     def memory_mib(self) -> int:
@@ -119,7 +122,8 @@ class DesiredVm:
     @property
     def boot(self) -> str:
         """Return the boot order, which has to be written whenever a CD is detached."""
-        return self.config["boot"]
+        order = f"order={self.disks[0].slot}" if self.disks else "order="
+        return self.config.get("boot", order)
 
 
 def mac_for(stack: str, vm: str, index: int) -> str:

@@ -50,6 +50,7 @@ class VmRow:
     lock: str
     memory: int
     threads: int
+    pool: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass, replace
 from enum import Enum
 
-_COMMENT = re.compile(r"\n*<!-- pvekit (\{.*?\}) -->\s*\Z", re.DOTALL)
+# No value of a mark holds < or > (see ``write``), so a comment of the person's own is never taken for its beginning.
+_COMMENT = re.compile(r"<!-- pvekit (\{[^<>]*\}) -->")
 _VMID_FIRST, _VMID_SPAN = 1000, 8000
 
 
@@ -84,16 +85,20 @@ def write(text: str, mark: Mark) -> str:
     }
     body = json.dumps({key: value for key, value in fields.items() if value}, sort_keys=True)
     body = body.replace("<", "\\u003c").replace(">", "\\u003e").replace("--", "-\\u002d")
-    return f"{strip(text)}\n\n<!-- pvekit {body} -->".lstrip("\n")
+    own = strip(text)
+    return f"{own}\n\n<!-- pvekit {body} -->" if own else f"<!-- pvekit {body} -->"
 
 
 def read(description: str) -> Mark | None:
-    """Return the mark in a description; None when there is none or it is damaged."""
-    found = _COMMENT.search(description)
+    """Return the mark in a description; None when there is none or it is damaged.
+
+    What somebody wrote below it does not hide it. Of several, the last one counts.
+    """
+    found = _COMMENT.findall(description)
     if not found:
         return None
     try:
-        fields = json.loads(found[1])
+        fields = json.loads(found[-1])
         return Mark(
             stack=str(fields["stack"]),
             vm=str(fields["vm"]),
@@ -103,10 +108,12 @@ def read(description: str) -> Mark | None:
             host_key=str(fields.get("host_key", "")),
             seed=str(fields.get("seed", "")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def strip(description: str) -> str:
-    """Return a description without its mark."""
-    return _COMMENT.sub("", description).rstrip("\n")
+    """Return a description without any mark, and without the line ends before it."""
+    while found := _COMMENT.search(description):
+        description = description[: found.start()].rstrip("\n") + description[found.end() :]
+    return description.rstrip("\n")

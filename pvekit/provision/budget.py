@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pvekit.model.desired import DesiredVm
-from pvekit.model.facts import Facts
+from pvekit.model.facts import Facts, VmFacts
 from pvekit.model.plan import Cost
+from pvekit.model.properties import Disk, PropertyInvalid
 from pvekit.model.units import MIB, format_size
 
 
@@ -27,9 +28,8 @@ def _cost(node: str, mine: list[DesiredVm], facts: Facts) -> Cost:
     others = [r for r in facts.rows if r.node == node and r.running and r.vmid not in own]
     disk: dict[str, int] = {}
     for vm in mine:
-        if vm.name not in facts.own:
-            for item in vm.disks:
-                disk[item.storage] = disk.get(item.storage, 0) + item.size_bytes
+        for storage, more in growth(vm, facts.own.get(vm.name)):
+            disk[storage] = disk.get(storage, 0) + more
     found = facts.nodes.get(node)
     free = {name: s.free for name in disk if (s := facts.storage(name, node)) is not None}
     return Cost(
@@ -42,6 +42,27 @@ def _cost(node: str, mine: list[DesiredVm], facts: Facts) -> Cost:
         disk=disk,
         disk_free=free,
     )
+
+
+def growth(vm: DesiredVm, own: VmFacts | None) -> list[tuple[str, int]]:
+    """Return how much the VM's disks may grow by, as (storage, bytes): all of a new disk, the difference of another."""
+    found = []
+    for disk in vm.disks:
+        now = own.wanted.get(disk.slot) if own is not None else None
+        more = disk.size_bytes - _size(now)
+        if more > 0:
+            found.append((disk.storage, more))
+    return found
+
+
+def _size(value: str | None) -> int:
+    """Return a disk's size in bytes, 0 when there is no disk."""
+    if value is None:
+        return 0
+    try:
+        return Disk.parse(value).size or 0
+    except PropertyInvalid:
+        return 0
 
 
 def judge(rows: Iterable[Cost], vms: Iterable[DesiredVm], facts: Facts) -> tuple[list[str], list[str]]:

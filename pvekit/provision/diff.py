@@ -185,7 +185,9 @@ def _changed(vm: DesiredVm, own: VmFacts) -> tuple[list[Action], tuple[str, ...]
 def _danger(changes: Iterable[Change]) -> str:
     """Return what the changes could break."""
     found = [_DANGERS[change.target] for change in changes if change.target in _DANGERS]
-    found += [f"removes {change.target}" for change in changes if change.after is None and change.target.startswith("net")]
+    found += [
+        f"removes {change.target}" for change in changes if change.after is None and change.target.startswith("net")
+    ]
     return "; ".join(found)
 
 
@@ -204,15 +206,14 @@ def _locked(vm: DesiredVm, own: VmFacts, chain: Sequence[Action]) -> list[str]:
     lock = own.row.lock
     if not lock or not chain or (lock == "suspended" and chain[0].verb is Verb.START):
         return []
-    return [
-        f"{vm.name} (VMID {own.row.vmid}) is locked ({lock}): wait for the task that holds the lock, "
-        f"or release it on the node with: qm unlock {own.row.vmid}"
-    ]
+    who = f"{vm.name} (VMID {own.row.vmid}) is locked ({lock})"
+    release = f"qm unlock {own.row.vmid}"
+    return [f"{who}: wait for the task that holds the lock, or release it on the node with: {release}"]
 
 
 def _notes(vm: DesiredVm, own: VmFacts, *, restart: bool) -> list[str]:
     waiting = sorted({*own.pending, *own.removed})
-    notes = []
+    notes = [*vm.notes]
     if waiting and not restart and own.row.running:
         notes.append(f"{vm.name}: {', '.join(waiting)} wait for a restart (pvekit restart {vm.name})")
     notes += disk_notes(vm, own)

@@ -59,6 +59,7 @@ def _row(vm: api.VmRow) -> VmRow:
         lock=vm.lock,
         memory=vm.maxmem,
         threads=vm.maxcpu,
+        pool=vm.pool,
     )
 
 

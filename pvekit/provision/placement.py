@@ -1,7 +1,7 @@
 """Chooses nodes and VMIDs. Pure.
 
-A VM that exists stays where it is. A new one with ``node: auto`` goes to the online node that has its storages and,
-after what was placed before, the most free memory.
+A VM that exists stays where it is. A new one with ``node: auto`` goes to the online node that has its storages and
+enough threads and, after what was placed before, the most free memory.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import PreflightRefused
-from pvekit.model.facts import Facts
+from pvekit.model.facts import Facts, NodeFacts, VmRow
 from pvekit.model.units import MIB
+from pvekit.provision.privileges import storage_in
 
 
 def place(vms: Iterable[DesiredVm], facts: Facts) -> tuple[DesiredVm, ...]:
@@ -23,7 +24,7 @@ def place(vms: Iterable[DesiredVm], facts: Facts) -> tuple[DesiredVm, ...]:
     for vm in vms:
         own = facts.own.get(vm.name)
         if own is not None:
-            placed.append(replace(vm, node=own.row.node))
+            placed.append(replace(vm, node=own.row.node, notes=(*vm.notes, *_stays(vm, own.row))))
             continue
         node, why = _node_for(vm, facts, free)
         if why:
@@ -36,11 +37,38 @@ def place(vms: Iterable[DesiredVm], facts: Facts) -> tuple[DesiredVm, ...]:
     return tuple(placed)
 
 
-def storages_of(vm: DesiredVm) -> dict[str, str]:
-    """Return the storages a new VM needs, with the content type each must allow."""
-    needed = {disk.storage: "images" for disk in vm.disks}
-    needed |= {value.partition(":")[0]: "images" for value in vm.create_only.values()}
+def _stays(vm: DesiredVm, row: VmRow) -> list[str]:
+    """Return what differs in where and what the VM is: pvekit does not move VMs."""
+    found = []
+    if vm.node not in ("auto", row.node):
+        found.append(f"{vm.name}: is on node {row.node}, not on {vm.node}; pvekit does not move VMs")
+    if vm.vmid not in (None, row.vmid):
+        found.append(f"{vm.name}: has VMID {row.vmid}, not {vm.vmid}; it is decided when the VM is created")
+    if vm.pool and row.pool not in ("", vm.pool):
+        found.append(f"{vm.name}: is in pool {row.pool}, not in {vm.pool}; pvekit does not move VMs")
+    return found
+
+
+def storages_of(vm: DesiredVm) -> set[tuple[str, str]]:
+    """Return the storages a new VM needs, each with the content type that it must allow."""
+    needed = {(disk.storage, "images") for disk in vm.disks}
+    needed |= {(storage_in(value), "images") for value in vm.create_only.values()}
+    if vm.seed is not None:
+        needed.add((vm.iso_storage, "iso"))
+    if any(disk.image for disk in vm.disks):
+        needed.add((vm.image_storage, "import"))
     return needed
+
+
+def _fits(vm: DesiredVm, node: NodeFacts, facts: Facts) -> bool:
+    """Return whether the node has what the VM needs. A node whose size the token may not see (0) is given a chance."""
+    if 0 < node.threads < vm.threads:
+        return False
+    for name, content in storages_of(vm):
+        found = facts.storage(name, node.name)
+        if found is None or not found.active or content not in found.content:
+            return False
+    return True
 
 
 def _node_for(vm: DesiredVm, facts: Facts, free: dict[str, int]) -> tuple[str, str]:
@@ -52,6 +80,7 @@ def _node_for(vm: DesiredVm, facts: Facts, free: dict[str, int]) -> tuple[str, s
         return "", f"{vm.name}: node {vm.node} {state}. Nodes that are online: {known}"
     if not free:
         return "", f"{vm.name}: no node is online"
-    fitting = [node for node in free if all(facts.storage(name, node) for name in storages_of(vm))]
-    # With no fitting node the emptiest one is taken: preflight then says which storage is missing there.
-    return max(fitting or free, key=lambda node: (free[node], node)), ""
+    fitting = [name for name in free if _fits(vm, facts.nodes[name], facts)]
+    # With no fitting node the emptiest one is taken: preflight then says what is missing there. Of equally empty ones
+    # it is the first by name.
+    return min(fitting or free, key=lambda name: (-free[name], name)), ""

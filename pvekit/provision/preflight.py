@@ -13,11 +13,12 @@ from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import PermissionsMissing, PreflightRefused
 from pvekit.model.facts import Facts, HostFacts
 from pvekit.model.missing import Missing
-from pvekit.model.plan import Plan, Verb
-from pvekit.model.units import MIB, format_size
+from pvekit.model.plan import Action, Change, Plan, Verb
+from pvekit.model.units import KIB, MIB, format_size
 from pvekit.provision.budget import judge
 from pvekit.provision.placement import storages_of
-from pvekit.provision.privileges import missing, needs, pveum_lines
+from pvekit.provision.privileges import missing, needs, pveum_lines, storage_in
+from pvekit.provision.settings import network_of
 
 OLDEST = (8, 4)
 _LEAST_FREE = 256 * MIB
@@ -29,14 +30,11 @@ def check(plan: Plan, vms: Iterable[DesiredVm], facts: Facts, host: HostFacts, t
     refused = _version(host.version)
     if not refused:
         # First of all: what the token may not see would look as if it were not there.
-        _permissions(plan, by_name, host, token_id)
-    creating = [by_name[a.vm] for a in plan.actions if a.verb is Verb.CREATE]
-    for vm in creating:
-        refused += _storages(vm, facts) + _vmid(vm, facts)
+        _permissions(plan, by_name, facts, host, token_id)
     for action in plan.actions:
         if action.verb in (Verb.CREATE, Verb.CONFIGURE):
-            changed = {change.target: change.after for change in action.changes}
-            refused += _bridges(by_name[action.vm], changed, host)
+            refused += _action(action, by_name[action.vm], facts, host)
+    refused += _same_macs(plan, by_name)
     bad, notes = judge(plan.costs, by_name.values(), facts)
     refused += bad
     if refused:
@@ -50,15 +48,24 @@ def _version(version: tuple[int, ...]) -> list[str]:
     return [f"PVE {'.'.join(map(str, version))} is too old: pvekit works with 8.4 and later"]
 
 
-def _storages(vm: DesiredVm, facts: Facts) -> list[str]:
-    wanted = storages_of(vm)
-    places = [*wanted.items()]
-    if vm.seed is not None:
-        places.append((vm.iso_storage, "iso"))
-    if any(disk.image for disk in vm.disks):
-        places.append((vm.image_storage, "import"))
+def _action(action: Action, vm: DesiredVm, facts: Facts, host: HostFacts) -> list[str]:
+    if action.verb is Verb.CREATE:
+        found = _storages(vm, storages_of(vm), facts) + _vmid(vm, facts)
+    else:
+        found = _storages(vm, _new_storages(vm, action.changes), facts)
+    return found + _bridges(vm, action.changes, host)
+
+
+def _new_storages(vm: DesiredVm, changes: Iterable[Change]) -> set[tuple[str, str]]:
+    """Return the storages on which changes of an existing VM make volumes."""
+    disks = {disk.slot: disk.storage for disk in vm.disks}
+    disks |= {key: storage_in(value) for key, value in vm.create_only.items()}
+    return {(disks[c.target], "images") for c in changes if c.before is None and c.target in disks}
+
+
+def _storages(vm: DesiredVm, wanted: Iterable[tuple[str, str]], facts: Facts) -> list[str]:
     reasons = []
-    for name, content in places:
+    for name, content in sorted(wanted):
         found = facts.storage(name, vm.node)
         if found is None:
             known = sorted({s.name for s in facts.storages if s.node == vm.node})
@@ -71,10 +78,9 @@ def _storages(vm: DesiredVm, facts: Facts) -> list[str]:
                 f"{vm.name}: storage {name} does not allow {content} content. "
                 f"Allow it with: pvesm set {name} --content {have}"
             )
-        elif content == "images" and found.free < _LEAST_FREE:
-            reasons.append(
-                f"{vm.name}: storage {name} on {vm.node} is full ({format_size(found.free // 1024 * 1024)} free)"
-            )
+        elif content != "iso" and found.free < _LEAST_FREE:
+            free = format_size(found.free // KIB * KIB)
+            reasons.append(f"{vm.name}: storage {name} on {vm.node} is full ({free} free)")
     return reasons
 
 
@@ -94,27 +100,42 @@ def _vmid(vm: DesiredVm, facts: Facts) -> list[str]:
     return [f"{vm.name}: VMID {vm.vmid} belongs to {who}. Choose another one, or leave vmid out"]
 
 
-def _bridges(vm: DesiredVm, changed: Mapping[str, str | None], host: HostFacts) -> list[str]:
+def _bridges(vm: DesiredVm, changes: Iterable[Change], host: HostFacts) -> list[str]:
     known = host.bridges.get(vm.node)
     if known is None or isinstance(known, Missing):
         return []
     reasons = []
-    for key, value in changed.items():
-        if key.startswith("net") and key[3:].isdigit() and value:
-            bridge = dict(part.partition("=")[::2] for part in value.split(",")).get("bridge", "")
+    for change in changes:
+        key = change.target
+        if key.startswith("net") and key[3:].isdigit() and change.after:
+            bridge = network_of(change.after).get("bridge", "")
             if bridge and bridge not in known:
                 reasons.append(f"{vm.name}: {vm.node} has no bridge {bridge}.{_near(bridge, sorted(known))}")
     return reasons
 
 
-def _permissions(plan: Plan, vms: Mapping[str, DesiredVm], host: HostFacts, token_id: str) -> None:
+def _same_macs(plan: Plan, vms: Mapping[str, DesiredVm]) -> list[str]:
+    """Return which new VMs share a MAC address: those that pvekit derives have 24 bits, which may meet."""
+    first: dict[str, str] = {}
+    reasons = []
+    new = {action.vm for action in plan.actions if action.verb is Verb.CREATE}
+    for name, vm in sorted(vms.items(), key=lambda item: item[0] in new):
+        for mac in vm.macs:
+            if mac in first and name in new:
+                reasons.append(f"{name}: the MAC address {mac} is {first[mac]}'s as well. Write mac: for one of them")
+            first.setdefault(mac, name)
+    return reasons
+
+
+def _permissions(plan: Plan, vms: Mapping[str, DesiredVm], facts: Facts, host: HostFacts, token_id: str) -> None:
     if isinstance(host.permissions, Missing):
         return
-    lacking = missing(needs(plan.actions, vms, host.version), host.permissions)
+    vmids = {name: own.row.vmid for name, own in facts.own.items()}
+    lacking = missing(needs(plan.actions, vms, host.version, vmids), host.permissions)
     if not lacking:
         return
     what = "\n".join(f"  {need.path}: {need.privilege} (to {need.purpose})" for need in lacking)
-    lines = "\n".join(f"  {line}" for line in pveum_lines(lacking, token_id))
+    lines = "\n".join(f"  {line}" for line in pveum_lines(lacking, token_id, host.permissions))
     raise PermissionsMissing(
         f"{token_id} lacks {len(lacking)} privilege{'s' if len(lacking) != 1 else ''} for this plan:\n{what}",
         hint=f"grant them on the node, as root:\n{lines}",

@@ -1,152 +1,230 @@
 """Which privileges a plan needs, and which of them the token lacks.
 
-Sources: pve-access-control (VM.Monitor was replaced by VM.GuestAgent.* in 9.0.2), qemu-server API2/Qemu.pm
-(check_vm_modify_config_perm), pve-storage API2/Storage/{Status,Content}.pm, PVE API schema.
+Sources: pve-access-control (VM.Monitor was replaced by VM.GuestAgent.* in 9.0.2; ``RPCEnvironment.pm``), qemu-server
+``API2/Qemu.pm``, pve-storage ``API2/Storage/{Status,Content}.pm``, pve-guest-common ``GuestHelpers.pm``.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pvekit.model.desired import DesiredVm
 from pvekit.model.plan import Action, Verb
+from pvekit.provision.rights import OPTIONS, privilege_of, root_only
+from pvekit.provision.settings import network_of
 
-_CONFIG = {
-    "cores": "VM.Config.CPU",
-    "sockets": "VM.Config.CPU",
-    "cpu": "VM.Config.CPU",
-    "numa": "VM.Config.CPU",
-    "memory": "VM.Config.Memory",
-    "balloon": "VM.Config.Memory",
-    "net": "VM.Config.Network",
-    "scsi": "VM.Config.Disk",
-    "virtio": "VM.Config.Disk",
-    "sata": "VM.Config.Disk",
-    "efidisk": "VM.Config.Disk",
-    "tpmstate": "VM.Config.Disk",
-    "machine": "VM.Config.HWType",
-    "vga": "VM.Config.HWType",
-    "rng": "VM.Config.HWType",
-    "scsihw": "VM.Config.HWType",
-    "serial": "VM.Config.HWType",
-    "hostpci": "VM.Config.HWType",
-    "ide": "VM.Config.CDROM",
+Permissions = Mapping[str, Mapping[str, bool]]
+
+# A larger privilege that PVE takes instead.
+_INSTEAD = {
+    "VM.GuestAgent.Audit": "VM.GuestAgent.Unrestricted",
+    "VM.GuestAgent.FileRead": "VM.GuestAgent.Unrestricted",
 }
-_OPTIONS = "VM.Config.Options"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Need:
-    """One privilege on one path, and what it is for."""
+    """One privilege on one path, and what it is for.
+
+    ``also`` are other paths where PVE takes it as well. ``exact`` is the path that PVE really looks at, when ``path``
+    is one above it that serves many.
+    """
 
     path: str
     privilege: str
     purpose: str = ""
+    also: tuple[str, ...] = ()
+    exact: str = ""
 
 
-def privilege_of(key: str) -> str:
-    """Return the privilege that changing this configuration key takes."""
-    return _CONFIG.get(key.rstrip("0123456789"), _OPTIONS)
-
-
-def _agent(version: tuple[int, ...]) -> tuple[str, ...]:
+def agent_privileges(version: tuple[int, ...]) -> tuple[str, ...]:
+    """Return what asking the guest agent takes on that version of PVE."""
     if version >= (9,):
         return ("VM.GuestAgent.Audit", "VM.GuestAgent.FileRead")
     return ("VM.Monitor",)
 
 
-def needs(actions: Iterable[Action], vms: Mapping[str, DesiredVm], version: tuple[int, ...]) -> frozenset[Need]:
-    """Return every privilege that the actions need on that version of PVE."""
+def needs(
+    actions: Iterable[Action],
+    vms: Mapping[str, DesiredVm],
+    version: tuple[int, ...],
+    vmids: Mapping[str, int] | None = None,
+) -> frozenset[Need]:
+    """Return every privilege that the actions need on that version of PVE. ``vmids`` are those of existing VMs."""
     found: set[Need] = set()
     for action in actions:
         vm = vms.get(action.vm)
         if vm is not None:
-            found |= _for(action, vm, version)
+            found |= _for(action, vm, _place(vm, (vmids or {}).get(vm.name)), version)
         elif action.verb is Verb.IMAGE:
             _, _, storage, node = action.id.split(":")
             found |= _image(storage, node)
     return frozenset(found)
 
 
+def root_steps(actions: Iterable[Action]) -> tuple[str, ...]:
+    """Return what no token can do, one line each."""
+    return tuple(
+        f"{action.vm}: set {change.target} to {change.after}"
+        if change.after
+        else f"{action.vm}: remove {change.target}"
+        for action in actions
+        if action.verb in (Verb.CREATE, Verb.CONFIGURE)
+        for change in action.changes
+        if root_only(change.target, change.after)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the privileges on a VM are given, and where PVE looks for them."""
+
+    path: str
+    also: tuple[str, ...] = ()
+    exact: str = ""
+
+    def need(self, privilege: str, purpose: str) -> Need:
+        return Need(self.path, privilege, purpose, self.also, self.exact)
+
+
+def _place(vm: DesiredVm, vmid: int | None) -> _Place:
+    """Return where the rights on a VM are: its own path once it exists, before that its pool or all VMs."""
+    everywhere = f"/pool/{vm.pool}" if vm.pool else "/vms"
+    if vmid is not None:
+        return _Place(everywhere, exact=f"/vms/{vmid}")
+    claimed = f"/vms/{vm.vmid}" if vm.vmid is not None else "/vms"
+    return _Place(everywhere, also=(claimed,)) if vm.pool else _Place(everywhere, exact=claimed)
+
+
 def _image(storage: str, node: str) -> set[Need]:
-    found = {Need(f"/storage/{storage}", "Datastore.AllocateTemplate", "put images there")}
-    found.add(Need(f"/storage/{storage}", "Datastore.Audit", "see which images are there"))
-    found.add(Need(f"/nodes/{node}", "Sys.AccessNetwork", "let the node download images"))
-    return found
+    path = f"/storage/{storage}"
+    return {
+        Need(path, "Datastore.AllocateTemplate", "put images there"),
+        Need(path, "Datastore.Audit", "see which images are there"),
+        Need(f"/nodes/{node}", "Sys.AccessNetwork", "let the node download images"),
+    }
 
 
-def _for(action: Action, vm: DesiredVm, version: tuple[int, ...]) -> set[Need]:
-    place = f"/pool/{vm.pool}" if vm.pool else "/vms"
-    verb = action.verb
-    if verb is Verb.CREATE:
-        return _create(vm, place)
-    if verb is Verb.SEED:
-        path = f"/storage/{vm.iso_storage}"
-        return {
-            Need(path, "Datastore.AllocateTemplate", "upload the cloud-init seed"),
-            Need(path, "Datastore.Audit", "see the seed"),
-        }
-    if verb is Verb.UNSEED:
-        return {Need(f"/storage/{vm.iso_storage}", "Datastore.Allocate", "delete the cloud-init seed")}
-    if verb in (Verb.START, Verb.STOP, Verb.RESTART):
-        return {Need(place, "VM.PowerMgmt", "start and stop VMs")}
-    if verb is Verb.AWAIT:
-        return {Need(place, privilege, "ask the guest agent") for privilege in _agent(version)}
-    if verb is Verb.SETTLE:
-        return {Need(place, "VM.Config.CDROM", "detach the seed"), Need(place, _OPTIONS, "keep the mark")}
-    if verb is Verb.PROVISION:
-        return {Need(place, _OPTIONS, "keep the mark")}
-    if verb is Verb.RESIZE:
-        return {Need(place, "VM.Config.Disk", "grow disks")}
-    if verb is Verb.CONFIGURE:
-        found = {Need(place, privilege_of(change.target), "change settings") for change in action.changes}
-        return found | _startup(change.target for change in action.changes)
-    return set()
+def _for(action: Action, vm: DesiredVm, place: _Place, version: tuple[int, ...]) -> set[Need]:
+    match action.verb:
+        case Verb.CREATE:
+            return _create(vm, place)
+        case Verb.CONFIGURE:
+            return _configure(action, vm, place)
+        case Verb.SEED:
+            return {
+                Need(f"/storage/{vm.iso_storage}", "Datastore.AllocateTemplate", "upload the cloud-init seed"),
+                Need(f"/storage/{vm.iso_storage}", "Datastore.Audit", "see the seed"),
+            }
+        case Verb.UNSEED:
+            return {Need(f"/storage/{vm.iso_storage}", "Datastore.Allocate", "delete the cloud-init seed")}
+        case Verb.START | Verb.STOP | Verb.RESTART:
+            return {place.need("VM.PowerMgmt", "start and stop VMs")}
+        case Verb.AWAIT:
+            return {place.need(privilege, "ask the guest agent") for privilege in agent_privileges(version)}
+        case Verb.SETTLE:
+            return {
+                place.need("VM.Config.CDROM", "detach the seed"),
+                place.need(privilege_of("boot"), "keep the boot order"),
+                place.need(OPTIONS, "keep the mark"),
+            }
+        case Verb.PROVISION:
+            return {place.need(OPTIONS, "keep the mark")}
+        case Verb.RESIZE:
+            storages = {d.storage for d in vm.disks if d.slot in {change.target for change in action.changes}}
+            return {place.need("VM.Config.Disk", "grow disks"), *map(_allocate, storages)}
+        case _:
+            return set()
 
 
-def _startup(keys: Iterable[str]) -> set[Need]:
-    return {Need("/", "Sys.Modify", "set the start order")} if "startup" in set(keys) else set()
+def _create(vm: DesiredVm, place: _Place) -> set[Need]:
+    keys = [*vm.config, *vm.create_only, *(disk.slot for disk in vm.disks), "description"]
+    found = {place.need("VM.Allocate", "create VMs"), place.need("VM.Audit", "see VMs")}
+    found |= _settings(keys, place, "set up VMs")
+    if vm.seed is not None:
+        found.add(place.need("VM.Config.CDROM", "attach the seed"))
+    for storage in sorted({disk.storage for disk in vm.disks} | {storage_in(v) for v in vm.create_only.values()}):
+        found |= _storage(storage)
+    return found | {_bridge(value) for key, value in vm.config.items() if key.startswith("net")}
 
 
-def _create(vm: DesiredVm, place: str) -> set[Need]:
-    keys = [*vm.config, *vm.create_only, *(disk.slot for disk in vm.disks), "ide2", "description"]
-    found = {Need(place, "VM.Allocate", "create VMs"), Need(place, "VM.Audit", "see VMs")}
-    found |= {Need(place, privilege_of(key), "set up VMs") for key in keys} | _startup(keys)
-    for disk in vm.disks:
-        found.add(Need(f"/storage/{disk.storage}", "Datastore.AllocateSpace", "make disks"))
-    for value in vm.create_only.values():
-        found.add(Need(f"/storage/{value.split(':')[0]}", "Datastore.AllocateSpace", "make disks"))
-    for key, value in vm.config.items():
+def _configure(action: Action, vm: DesiredVm, place: _Place) -> set[Need]:
+    found = _settings([change.target for change in action.changes], place, "change settings")
+    disks = {disk.slot: disk.storage for disk in vm.disks}
+    for change in action.changes:
+        key = change.target
         if key.startswith("net"):
-            bridge = dict(part.partition("=")[::2] for part in value.split(",")).get("bridge", "")
-            found.add(Need(f"/sdn/zones/localnetwork/{bridge}", "SDN.Use", "use the bridge"))
+            found |= {_bridge(value) for value in (change.before, change.after) if value}
+        elif change.before is None and key in disks:
+            found |= _storage(disks[key])
+        elif change.before is None and key in vm.create_only:
+            found |= _storage(storage_in(vm.create_only[key]))
     return found
 
 
-def missing(needed: Iterable[Need], permissions: Mapping[str, Mapping[str, bool]]) -> tuple[Need, ...]:
+def _settings(keys: Iterable[str], place: _Place, purpose: str) -> set[Need]:
+    named = set(keys)
+    found = {place.need(privilege, purpose) for privilege in map(privilege_of, named) if privilege}
+    return found | ({Need("/", "Sys.Modify", "set the start order")} if "startup" in named else set())
+
+
+def storage_in(value: str) -> str:
+    """Return the storage of an order to make a volume (``local-lvm:1,...``)."""
+    return value.partition(":")[0]
+
+
+def _allocate(storage: str) -> Need:
+    return Need(f"/storage/{storage}", "Datastore.AllocateSpace", "make disks")
+
+
+def _storage(storage: str) -> set[Need]:
+    return {_allocate(storage), Need(f"/storage/{storage}", "Datastore.Audit", "see how full it is")}
+
+
+def _bridge(value: str) -> Need:
+    net = network_of(value)
+    path = f"/sdn/zones/localnetwork/{net.get('bridge', '')}"
+    return Need(path, "SDN.Use", "use the bridge", (f"{path}/{net['tag']}",) if "tag" in net else ())
+
+
+def missing(needed: Iterable[Need], permissions: Permissions) -> tuple[Need, ...]:
     """Return the needed privileges that the token does not have.
 
     ``permissions`` is the answer of ``/access/permissions``: a privilege counts on its own path, and below it when
     it propagates; the nearest path that is listed decides.
     """
-    return tuple(sorted(need for need in needed if not _granted(need, permissions)))
+    lacking = (need for need in needed if not _granted(need, permissions))
+    # Where the token has rights of its own on the exact path, those given above it would not reach it.
+    return tuple(sorted(replace(n, path=n.exact) if n.exact in permissions else n for n in lacking))
 
 
-def _granted(need: Need, permissions: Mapping[str, Mapping[str, bool]]) -> bool:
-    path = need.path
+def _granted(need: Need, permissions: Permissions) -> bool:
+    for path in (need.exact or need.path, *need.also):
+        held = held_at(path, permissions)
+        if need.privilege in held or _INSTEAD.get(need.privilege) in held:
+            return True
+    # PVE's own alternative for downloads (API2/Storage/Status.pm).
+    return need.privilege == "Sys.AccessNetwork" and {"Sys.Audit", "Sys.Modify"} <= held_at("/", permissions).keys()
+
+
+def held_at(path: str, permissions: Permissions) -> dict[str, bool]:
+    """Return the privileges that hold on a path, each with whether it holds below as well."""
     if path in permissions:
-        return need.privilege in permissions[path]
+        return dict(permissions[path])
     while path not in ("", "/"):
         path = path.rpartition("/")[0] or "/"
         if path in permissions:
-            return permissions[path].get(need.privilege, False)
-    return False
+            return {name: True for name, below in permissions[path].items() if below}
+    return {}
 
 
-def pveum_lines(lacking: Iterable[Need], token_id: str) -> tuple[str, ...]:
+def pveum_lines(lacking: Iterable[Need], token_id: str, permissions: Permissions | None = None) -> tuple[str, ...]:
     """Return the commands that grant what is missing: one role per set of privileges, so that nothing more is given.
+
+    A role that is given on a path replaces there what was inherited from above, so that the new role also holds what
+    the token has there already (``permissions``). On ``/`` nothing is inherited, and nothing shall be from it.
 
     A role is named after its privileges, so that the lines of another plan never meet a role that means something
     else; a name that begins with "PVE", in whatever case, is refused (pve-access-control, API2/Role.pm).
@@ -156,15 +234,17 @@ def pveum_lines(lacking: Iterable[Need], token_id: str) -> tuple[str, ...]:
         by_path.setdefault(need.path, set()).add(need.privilege)
     by_privileges: dict[frozenset[str], list[str]] = {}
     for path, privileges in sorted(by_path.items()):
-        by_privileges.setdefault(frozenset(privileges), []).append(path)
+        kept = held_at(path, permissions or {}).keys() if path != "/" else set()
+        by_privileges.setdefault(frozenset(privileges | kept), []).append(path)
     user = token_id.partition("!")[0]
     lines: list[str] = []
     for granted, paths in by_privileges.items():
         role = f"Kit-{hashlib.sha256(' '.join(sorted(granted)).encode()).hexdigest()[:8]}"
         lines.append(f"pveum role add {role} --privs '{' '.join(sorted(granted))}'")
         for path in paths:
-            lines.append(f"pveum acl modify {path} --tokens '{token_id}' --roles {role}")
+            only_here = " --propagate 0" if path == "/" else ""
+            lines.append(f"pveum acl modify {path} --tokens '{token_id}' --roles {role}{only_here}")
             # A token with privilege separation has at most what its user has.
             if user != "root@pam":
-                lines.append(f"pveum acl modify {path} --users '{user}' --roles {role}")
+                lines.append(f"pveum acl modify {path} --users '{user}' --roles {role}{only_here}")
     return tuple(lines)

@@ -138,6 +138,10 @@ def apply_pveum(place: Place, result: Result) -> list[str]:
                 place.grant(path, role, tokens=who)
             case ["pveum", "acl", "modify", path, "--users", who, "--roles", role]:
                 place.grant(path, role, users=who)
+            case ["pveum", "acl", "modify", path, "--tokens", who, "--roles", role, "--propagate", below]:
+                place.grant(path, role, tokens=who, propagate=below)
+            case ["pveum", "acl", "modify", path, "--users", who, "--roles", role, "--propagate", below]:
+                place.grant(path, role, users=who, propagate=below)
             case other:
                 raise AssertionError(f"not a line that can be done: {other}")
     return lines
