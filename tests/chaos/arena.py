@@ -27,7 +27,7 @@ THREE = """\
   two: {disks: [{size: 1GiB}, {size: 1GiB, serial: data}]}
   three: {password: "env:CHAOS_PASSWORD"}
 """
-PASSWORD = "a password nobody may find"  # noqa: S105
+PASSWORD = "a password nobody may find"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -167,7 +167,7 @@ def plain(stack: str, name: str, vm: dict[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def arena() -> Iterator[Arena]:
     """Open an arena in memory where there is such a place: the node syncs every write."""
-    place = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+    place = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="chaos-", dir=place) as folder:
         opened = Arena(Path(folder))
         try:

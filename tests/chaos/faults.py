@@ -87,7 +87,7 @@ class Script:
             return None
         usable = [kind for kind in REQUESTS if kind in self.profile.kinds]
         usable = [kind for kind in usable if kind != "ticket" or ticket]
-        usable = [kind for kind in usable if kind != "lock" or method in ("PUT", "POST") and "/qemu" in path]
+        usable = [kind for kind in usable if kind != "lock" or (method in ("PUT", "POST") and "/qemu" in path)]
         if not usable:
             return None
         kind = dice.choice(usable)

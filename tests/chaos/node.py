@@ -16,7 +16,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -48,7 +48,15 @@ class ChaosTasks(Tasks):
     """Tasks that may be slow, or end at once for want of a lock."""
 
     def start(
-        self, lab: Lab, kind: str, subject: str, auth_id: str, work: Callable[[Task], None], *, node: str = ""
+        self,
+        lab: Lab,
+        kind: str,
+        subject: str,
+        auth_id: str,
+        work: Callable[[Task], None],
+        *,
+        node: str = "",
+        undo: Sequence[Mapping[str, Any]] = (),
     ) -> str:
         locked = Chaos.script.lock(kind)
         slow = Chaos.script.delay(kind)
@@ -56,12 +64,10 @@ class ChaosTasks(Tasks):
         def run(task: Task) -> None:
             task.stop.wait(slow)
             if locked:
-                if kind == "qmcreate":  # the claim goes with the task, as in PVE/API2/Qemu.pm
-                    task.undo("vm", vmid=int(subject))
                 raise TaskFailed(f"can't lock file '/var/lock/qemu-server/lock-{subject}.conf' - got timeout")
             work(task)
 
-        return super().start(lab, kind, subject, auth_id, run, node=node)
+        return super().start(lab, kind, subject, auth_id, run, node=node, undo=undo)
 
 
 class ChaosMachines(HollowMachines):
@@ -131,7 +137,7 @@ def state(lab: Lab, stack: str) -> dict[str, Any]:
         "images": [path.name for path in images if int(path.parent.name) in {vm.vmid for vm in vms}],
         "stray_images": [path.name for path in images if int(path.parent.name) not in lab.vms],
         "half_made": [vm.vmid for vm in lab.vms.all() if "tags" not in vm.config],
-        "isos": [path.name for folder in folders for path in folder.glob("template/iso/*")],
+        "isos": [path.name for folder in folders for path in folder.glob(f"template/iso/{tag}.*")],
         "imports": [path.name for folder in folders for path in folder.glob("import/*")],
         "hidden": [path.name for folder in folders for path in folder.rglob(".*")],
         "uploads": [path.name for path in (lab.settings.state / "uploads").glob("*")],

@@ -9,7 +9,9 @@ child dies. The child is pvekit as it is, but for SSH and Ansible, which hollow 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
+import importlib
 import json
 import os
 import re
@@ -21,21 +23,17 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import pycdlib
-import yaml.scanner
-
-import pvekit.adapters.pve.agent
-import pvekit.adapters.pve.storage
+from pvekit import guests
 from pvekit.adapters import ansible
+from pvekit.adapters import pve as api
 from pvekit.adapters.ansible import ProvisionResult
-from pvekit.adapters.pve import client, tasks, transport
+from pvekit.adapters.pve import tasks, transport
 from pvekit.model.errors import PvekitError
 from pvekit.provision.apply import ready
 from pvekit.workflows.planning import make_plan
 from pvekit.workflows.session import open_session
 from pvekit.workflows.up import Report, carry_out
 
-LOADED = (pycdlib, yaml.scanner, pvekit.adapters.pve.agent, pvekit.adapters.pve.storage)
 KILLED = 86
 
 
@@ -57,25 +55,33 @@ def play(*_: Any, **__: Any) -> ProvisionResult:
 
 
 class Wire:
-    """Stands before every exchange with the server: writes it down, and ends the process where it was told to."""
+    """Stands before every exchange with the server: writes it down, and ends the process where it was told to.
 
-    def __init__(self, at: int, when: str) -> None:
-        self.at, self.when = at, when
+    That is before or after request number ``at``, or the first that is called ``like``.
+    """
+
+    def __init__(self, answer: int, *, at: int = 0, like: str = "", when: str = "") -> None:
+        self.answer, self.at, self.like, self.when = answer, at, like, when
         self.sent: list[str] = []
         self._lock = threading.Lock()
         self._real = transport.Pool.request
 
     def __call__(self, pool: Any, method: str, target: str, *rest: Any) -> Any:
+        name = f"{method} {short(target)}"
         with self._lock:
-            self.sent.append(f"{method} {short(target)}")
-            mine = len(self.sent) == self.at
+            self.sent.append(name)
+            mine = len(self.sent) == self.at or name == self.like
             if mine and self.when == "before":
-                os._exit(KILLED)
+                self.die(name)
         try:
             return self._real(pool, method, target, *rest)
         finally:
             if mine and self.when == "after":
-                os._exit(KILLED)
+                self.die(name)
+
+    def die(self, name: str) -> None:
+        os.write(self.answer, json.dumps({"killed": name}).encode())
+        os._exit(KILLED)
 
 
 def short(target: str) -> str:
@@ -86,9 +92,8 @@ def short(target: str) -> str:
     return re.sub(r"/qemu/\d+", "/qemu/N", path)
 
 
-def up(order: dict[str, Any]) -> dict[str, Any]:
+def up(order: dict[str, Any], wire: Wire) -> dict[str, Any]:
     """Do one `up` and say how it went."""
-    wire = Wire(int(order.get("at", 0)), str(order.get("when", "")))
     transport.Pool.request = lambda *args: wire(*args)  # type: ignore[method-assign]
     found: dict[str, Any] = {"sent": wire.sent, "error": "", "text": "", "left": None, "planned": []}
     try:
@@ -114,18 +119,24 @@ def hurry(pace: float) -> None:
     """Make all pauses shorter by a factor."""
     Hasty.pace = pace
     pause = time.sleep
-    time.sleep = lambda seconds: pause(seconds * pace)
+
+    def sleep(seconds: float) -> None:
+        pause(seconds * pace)
+
+    time.sleep = sleep  # type: ignore[assignment]
     tasks.SHORTEST, tasks.LONGEST = 0.1 * pace, 1.0 * pace
     tasks.GRACE, tasks.PATIENCE = 5.0 * pace, 60.0 * pace
 
 
 def child(order: dict[str, Any], answer: int) -> None:
-    """Run in the forked process; never returns."""
-    ready.wait_ssh = no_ssh  # type: ignore[assignment]
+    """Run in the forked process; never returns. The watchdog's signal makes it say where every thread stands."""
+    faulthandler.enable()
+    setattr(ready, "wait_ssh", no_ssh)  # noqa: B010 - mypy sees that it is not the same
     ansible.run = play
     hurry(float(order.get("pace", 1.0)))
+    wire = Wire(answer, at=order.get("at", 0), like=order.get("like", ""), when=order.get("when", ""))
     try:
-        found = up(order)
+        found = up(order, wire)
     except BaseException:  # noqa: BLE001 - whatever else comes out of it is what these tests look for
         found = {"broken": traceback.format_exc()}
     with os.fdopen(answer, "w", encoding="utf-8") as stream:
@@ -150,15 +161,23 @@ def one(order: dict[str, Any]) -> dict[str, Any]:
         text = stream.read()
     _, status = os.waitpid(pid, 0)
     signal.alarm(0)
-    if text:
-        found: dict[str, Any] = json.loads(text)
-        return found
-    return {"killed": os.waitstatus_to_exitcode(status) == KILLED, "status": os.waitstatus_to_exitcode(status)}
+    code = os.waitstatus_to_exitcode(status)
+    found: dict[str, Any] = json.loads(text) if text else {"broken": f"ended with {code}: it hung, or worse"}
+    return found
+
+
+def load() -> None:
+    """Load what pvekit loads when it is first needed: once here instead of in every child."""
+    guests.kinds()
+    for name in ("facts", "uncertain", "vms", "storage", "agent"):
+        importlib.import_module(f"{api.__name__}.{name}")
+    for name in ("pvekit.guests.debian", "pycdlib", "yaml.scanner", "encodings.utf_16_be"):
+        importlib.import_module(name)
 
 
 def main() -> None:
     assert threading.active_count() == 1
-    assert client.API
+    load()
     gc.collect()
     gc.freeze()
     for line in sys.stdin:

@@ -14,9 +14,12 @@ def image(job: Job, action: Action, context: Context) -> None:
     _, name, storage, node = action.id.split(":")
     found = job.images(name, context.log)
     volid = f"{storage}:import/{found.filename}"
+    # PVE copies an upload to its place byte by byte: half of it has the name already. A download appears whole.
+    size = found.path.stat().st_size if found.path is not None else None
 
     def there() -> bool:
-        return any(volume.volid == volid for volume in api.content(job.pve, node, storage, "import"))
+        volumes = api.content(job.pve, node, storage, "import")
+        return any(volume.volid == volid and size in (None, volume.size) for volume in volumes)
 
     if there():
         context.log(f"{volid} is there")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,13 +17,14 @@ from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import Interrupted, NotFound, ServerBusy, TaskFailed
 from pvekit.model.event import Emit
 from pvekit.model.facts import Facts, VmFacts, VmRow
-from pvekit.model.mark import Mark, Stage, strip, vm_tag, write
+from pvekit.model.mark import Mark, Stage, stack_tag, strip, write
 from pvekit.model.task import Ending, TaskResult
 
 _LOCK_TRIES = 5
 _CREATING = frozenset({"create", "clone"})
-# Ten minutes in all: an image is copied while the lock is held.
-_PAUSES = (0.2, 0.3, 0.5, *([1.0] * 60), *([2.0] * 270))
+_LOOKS = 3
+"""So many times a VM is looked at before a lock without a task counts as left over."""
+_ABORT_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +103,6 @@ class Job:
         row = VmRow(live.vmid, live.node, name, running=True, tags=frozenset(), lock="", memory=0, threads=0)
         return VmFacts(row, found.current, found.pending, found.delete, found.digest, live.mark)
 
-    def row(self, name: str) -> VmRow | None:
-        """Return the VM's row in ``/cluster/resources`` by its tag; None when there is none."""
-        tag = vm_tag(self.stack, name)
-        for vm in api.resources(self.pve).vms:
-            if tag in vm.tags:
-                running = vm.status == "running"
-                return VmRow(vm.vmid, vm.node, vm.name, running, frozenset(vm.tags), vm.lock, vm.maxmem, vm.maxcpu)
-        return None
-
     def remember(self, name: str, mark: Mark, **changes: str) -> None:
         """Write the mark into the description, together with other changes, with the digest of a fresh read."""
         live = self.live[name]
@@ -122,7 +116,7 @@ class Job:
             now = api.pending(self.pve, live.node, live.vmid)
             return write("", mark) in now.current.get("description", "")
 
-        api.settle(put, done)
+        api.settle(put, done, sleep=self.sleep)
         live.mark = mark
 
     def task(
@@ -140,7 +134,7 @@ class Job:
         With ``abort`` the task is stopped when the person presses Ctrl-C; else it is waited for. Raises TaskFailed.
         """
         for attempt in range(1, _LOCK_TRIES + 1):
-            upid = api.settle(begin, took_effect)
+            upid = api.settle(begin, took_effect, sleep=self.sleep)
             if not upid:
                 return None
             result = self._wait(upid, context, abort=abort)
@@ -159,35 +153,49 @@ class Job:
         raise ServerBusy("no try left", status=0, where=self.where(name))
 
     def _wait(self, upid: str, context: Context, *, abort: bool) -> TaskResult:
-        ended = False
+        if not abort:
+            return self.poller.wait(upid, context.log)
+        told = 0
         while True:
-            try:
-                return self.poller.wait(upid, context.log, timeout=1.0 if abort and not ended else None)
-            except TaskFailed:
-                if abort and context.cancelled() and not ended:
-                    self.poller.abort(upid)
-                    ended = True
+            begin, lines = time.monotonic(), itertools.count()
 
-    def exists(self, name: str) -> bool:
-        """Return whether PVE has this VM with our tag, waiting while it is still being created."""
-        live = self.live[name]
-        return self.owner(live.node, live.vmid) == vm_tag(self.stack, name)
+            def tell(line: str, lines: Iterator[int] = lines) -> None:
+                nonlocal told
+                # Every wait begins with the first line again.
+                if next(lines) >= told:
+                    told += 1
+                    context.log(line)
+
+            try:
+                return self.poller.wait(upid, tell, timeout=_ABORT_PAUSE)
+            except TaskFailed:
+                if time.monotonic() - begin < _ABORT_PAUSE:
+                    raise
+            if context.cancelled():
+                self.poller.abort(upid)
+                result = self.poller.wait(upid)
+                if result.ok:
+                    return result
+                raise Interrupted("stopped on request", where=upid)
 
     def owner(self, node: str, vmid: int) -> str:
         """Return the tag of this stack that a VMID carries: empty when it carries none, or when there is no such VM.
 
-        While a VM is being created its configuration says nothing yet, so this waits for the lock to go.
+        While a VM is being created its configuration says nothing yet, so this waits for the task that makes it. A
+        lock that no task holds was left over when a node died: such a VM is nobody's.
         """
-        for pause in _PAUSES:
+        for look in itertools.count(1):
             try:
                 config = api.pending(self.pve, node, vmid).current
             except NotFound:
                 return ""
             if config.get("lock", "") not in _CREATING:
                 break
-            self.sleep(pause)
+            if look >= _LOOKS and not api.node_tasks(self.pve, node, vmid=vmid, running=True):
+                break
+            self.sleep(min(2.0, 0.1 * 1.5**look))
         tags = config.get("tags", "").replace(",", ";").split(";")
-        return next((tag for tag in tags if tag.startswith(f"pvekit.{self.stack}.")), "")
+        return next((tag for tag in tags if tag.startswith(f"{stack_tag(self.stack)}.")), "")
 
     def sleep(self, seconds: float) -> None:
         """Sleep; raises Interrupted as soon as the run is stopped."""

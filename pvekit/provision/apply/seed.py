@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pvekit.adapters import pve as api
@@ -34,20 +37,34 @@ def seed(job: Job, action: Action, context: Context) -> None:
     volid = f"{vm.iso_storage}:iso/{filename}"
 
     def there() -> bool:
-        return any(volume.volid == volid for volume in api.content(job.pve, vm.node, vm.iso_storage, "iso"))
+        volumes = api.content(job.pve, vm.node, vm.iso_storage, "iso")
+        return any(volume.volid == volid and volume.size == len(data) for volume in volumes)
 
-    # In memory where the system has such a place: the seed may hold a password.
-    place = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
-    with tempfile.TemporaryDirectory(prefix="pvekit-", dir=place) as folder:
-        path = Path(folder) / filename
-        path.touch(mode=0o600)
-        path.write_bytes(data)
+    with _in_memory(data) as path:
 
         def begin() -> str:
             return api.upload(job.pve, vm.node, vm.iso_storage, path, content="iso", sha256=digest, filename=filename)
 
         job.task(vm.name, context, begin, there)
     job.seeds[vm.name] = volid
+
+
+@contextmanager
+def _in_memory(data: bytes) -> Iterator[Path]:
+    """Give a path under which this process alone reads the data: a seed may hold a password in clear.
+
+    A process that is killed leaves nothing behind. Where there is no memfd (not Linux), it is a file that could.
+    """
+    if not hasattr(os, "memfd_create"):
+        with tempfile.NamedTemporaryFile(prefix="pvekit-") as file:
+            file.write(data)
+            file.flush()
+            yield Path(file.name)
+        return
+    with os.fdopen(os.memfd_create("pvekit-seed"), "wb") as file:
+        file.write(data)
+        file.flush()
+        yield Path(f"/proc/self/fd/{file.fileno()}")
 
 
 def settle(job: Job, action: Action, context: Context) -> None:
