@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from pvekit import guests
 from pvekit.model.desired import DesiredVm
-from pvekit.model.errors import PvekitError
+from pvekit.model.errors import PermissionsMissing, PreflightRefused, PvekitError
 from pvekit.model.facts import Facts
 from pvekit.model.plan import Plan
-from pvekit.provision import preflight
+from pvekit.provision import mappings, preflight
 from pvekit.provision.diff import plan_for
 from pvekit.provision.facts import read_facts, read_host
 from pvekit.provision.placement import place
@@ -47,5 +47,20 @@ def make_plan(
     if not plan.empty:
         host = read_host(session.pve, plan, vms)
         notes = preflight.check(plan, vms, facts, host, session.token_id)
+        reasons = mappings.check(session.pve, plan, vms)
+        if reasons:
+            raise PreflightRefused(reasons)
         plan = replace(plan, notes=(*plan.notes, *notes))
     return Planned(plan, vms, facts)
+
+
+def check_root_steps(session: Session, plan: Plan) -> None:
+    """Raise PermissionsMissing when the plan has steps that need a login, and there is none."""
+    if plan.root_steps and session.by_token and session.login is None:
+        steps = "".join(f"\n  {step}" for step in plan.root_steps)
+        raise PermissionsMissing(
+            f"PVE refuses to every API token:{steps}",
+            where=session.stack.file,
+            hint="Add to host: login: {user: root@pam, password: 'env:PVE_PASSWORD'}, or leave these settings out. "
+            "The login is used for such runs only.",
+        )

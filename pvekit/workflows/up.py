@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from pvekit.provision.apply.job import Job
 from pvekit.provision.apply.steps import limits, steps
 from pvekit.workflows.images import StackImages
 from pvekit.workflows.places import key_path, known_hosts
-from pvekit.workflows.planning import Planned, make_plan
+from pvekit.workflows.planning import Planned, check_root_steps, make_plan
 from pvekit.workflows.session import Session
 
 
@@ -73,8 +74,10 @@ def carry_out(
     Once ``stop`` is set nothing new is begun, and what runs is brought to a clean end.
     """
     stop = stop or threading.Event()
-    with api.TaskPoller(session.pve) as poller:
-        job = _job(session, planned, poller, emit, stop)
+    check_root_steps(session, planned.plan)
+    door = session.as_root() if planned.plan.root_steps else nullcontext(session.pve)
+    with door as pve, api.TaskPoller(pve) as poller:
+        job = _job(session, pve, planned, poller, emit, stop)
         outcomes = engine.run(steps(job, planned.plan), limits=limits(job, session.parallel), emit=emit, stop=stop)
     report = Report(outcomes, _reached(job), None)
     if report.error is not None:
@@ -82,13 +85,15 @@ def carry_out(
     return Report(outcomes, report.reached, make_plan(session, only=only).plan)
 
 
-def _job(session: Session, planned: Planned, poller: api.TaskPoller, emit: Emit, stop: threading.Event) -> Job:
+def _job(
+    session: Session, pve: api.Pve, planned: Planned, poller: api.TaskPoller, emit: Emit, stop: threading.Event
+) -> Job:
     key = key_path()
     hosts = known_hosts(session.stack.name)
     hosts.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Job(
         stack=session.stack.name,
-        pve=session.pve,
+        pve=pve,
         poller=poller,
         vms={vm.name: vm for vm in planned.vms},
         facts=planned.facts,

@@ -33,7 +33,7 @@ def command(
     """
     from pvekit.cli import show
     from pvekit.cli.ask import confirm
-    from pvekit.workflows.planning import make_plan
+    from pvekit.workflows.planning import check_root_steps, make_plan
     from pvekit.workflows.session import open_session
 
     with open_session(stack, lab=lab) as session:
@@ -44,6 +44,7 @@ def command(
             click.echo(show.plan_text(planned.plan))
         if planned.plan.empty:
             return 0
+        check_root_steps(session, planned.plan)
         if not yes:
             confirm("\nDo this?", instead="--yes")
         report = _carried_out(session, planned, only, as_json=as_json)
