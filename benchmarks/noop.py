@@ -1,6 +1,6 @@
 """No-op `pvekit up` of N unchanged VMs, against its limit and against Ansible's community.proxmox.
 
-    python -m benchmarks.noop [--vms 5 20 200] [--latency 20] [--ansible PATH]
+    python -m benchmarks.noop [--vms 5 20 200] [--latency 20] [--foreign FOLDER]
 
 One run, one node, the same latency on every request. The limit is a bare fetch of the same URLs over kept-alive
 connections, eight at once, with no work done on the answers. Start-up is `pvekit up` of the same stack file up to
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
-import shutil
 import ssl
 import statistics
 import subprocess
@@ -30,6 +29,7 @@ from pvekit.model.mark import Mark, Stage, write
 from pvekit.provision.facts import READERS
 from pvekit.workflows.session import read_stack
 
+FOREIGN = Path("build/foreign")
 REPEATS = 3
 
 
@@ -48,10 +48,10 @@ def main() -> None:
     print(" VMs   limit start-up  pvekit  ratio reads writes  Ansible  times")
     for count in options.vms:
         with node("--latency", str(options.latency)) as place:
-            row(place, count, options.ansible if count <= options.ansible_most else "")
+            row(place, count, options.foreign if count <= options.ansible_most else None)
 
 
-def row(place: Node, count: int, ansible: str) -> None:
+def row(place: Node, count: int, foreign: Path | None) -> None:
     names = [f"vm{index:03}" for index in range(count)]
     stack = place.stack("".join(f"  {name}: {{}}\n" for name in names))
     urls = fill(place, stack)
@@ -59,7 +59,7 @@ def row(place: Node, count: int, ansible: str) -> None:
     startup = median(lambda: run([sys.executable, "-c", STARTUP, str(stack)]))
     whole = median(lambda: run([sys.executable, "-m", "pvekit.cli", "up", str(stack), "--yes"]))
     reads, writes = count_requests(stack)
-    other = run_ansible(place, names, ansible) if ansible else float("nan")
+    other = run_ansible(place, names, foreign) if foreign else float("nan")
     ratio = whole / (limit + startup)
     ours = f"{count:>4} {limit:7.3f} {startup:8.3f} {whole:7.3f} {ratio:6.2f} {reads:>5} {writes:>6}"
     print(f"{ours} {other:8.1f} {other / whole:6.1f}", flush=True)
@@ -171,7 +171,7 @@ def count_requests(path: Path) -> tuple[int, int]:
     return seen.count("GET"), len(seen) - seen.count("GET")
 
 
-def run_ansible(place: Node, names: Sequence[str], ansible: str) -> float:
+def run_ansible(place: Node, names: Sequence[str], foreign: Path) -> float:
     """Return the seconds that Ansible takes to re-apply the same VMs: present with update, as a person would."""
     book = place.folder / "noop.yml"
     user, _, token = place.token_id.partition("!")
@@ -179,8 +179,9 @@ def run_ansible(place: Node, names: Sequence[str], ansible: str) -> float:
     book.write_text(
         PLAYBOOK.replace("PORT", place.url.rpartition(":")[2]).replace("USER", user).replace("TOKEN", token) + rows
     )
-    env = {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_PYTHON_INTERPRETER": str(Path(ansible).parent / "python")}
-    argv = [ansible, "-i", "localhost,", str(book)]
+    env = {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_PYTHON_INTERPRETER": str(foreign / "bin" / "python")}
+    env["ANSIBLE_COLLECTIONS_PATH"] = str(foreign / "collections")
+    argv = [str(foreign / "bin" / "ansible-playbook"), "-i", "localhost,", str(book)]
     begin = time.perf_counter()
     done = subprocess.run(argv, capture_output=True, text=True, env=env, check=False)
     if done.returncode:

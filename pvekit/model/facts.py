@@ -22,7 +22,10 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class StorageFacts:
-    """One storage as one node sees it. Sizes in bytes, ``content`` what it may hold (``images``, ``iso`` ...)."""
+    """One storage as one node sees it.
+
+    Sizes in bytes, ``content`` what it may hold (``images``, ``iso`` ...), ``plugin`` its type (``dir``, ``lvmthin``).
+    """
 
     name: str
     node: str
@@ -31,11 +34,17 @@ class StorageFacts:
     content: frozenset[str]
     size: int
     used: int
+    plugin: str = ""
 
     @property
     def free(self) -> int:
         """Return the free bytes."""
         return max(0, self.size - self.used)
+
+    @property
+    def files(self) -> bool:
+        """Return whether disks are files there, which PVE makes raw unless told: no snapshots, no thin growth."""
+        return self.plugin in {"dir", "nfs", "cifs", "btrfs", "cephfs", "glusterfs"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,13 +39,23 @@ def read_facts(pve: api.Pve, stack: str, names: Iterable[str]) -> Facts:
     known = {name: row for name, row in mine.items() if name in wanted}
     return Facts(
         nodes={n.node: NodeFacts(n.node, n.online, n.maxcpu, n.maxmem, n.mem) for n in found.nodes},
-        storages=tuple(
-            StorageFacts(s.storage, s.node, s.status == "available", s.shared, frozenset(s.content), s.maxdisk, s.disk)
-            for s in found.storages
-        ),
+        storages=tuple(_storage(s) for s in found.storages),
         rows=rows,
         own=_details(pve, known),
         strays={name: row for name, row in mine.items() if name not in wanted},
+    )
+
+
+def _storage(row: api.StorageRow) -> StorageFacts:
+    return StorageFacts(
+        name=row.storage,
+        node=row.node,
+        active=row.status == "available",
+        shared=row.shared,
+        content=frozenset(row.content),
+        size=row.maxdisk,
+        used=row.disk,
+        plugin=row.plugintype,
     )
 
 

@@ -76,8 +76,10 @@ def _body(job: Job, vm: DesiredVm, mark: Mark) -> dict[str, str]:
 def disk_value(job: Job, vm: DesiredVm, disk: DesiredDisk) -> str:
     """Return the property string that makes a disk: from its image, or empty with its size."""
     options = [f"{key}={value}" for key, value in sorted(disk.options.items())]
-    if disk.format:
-        options.append(f"format={disk.format}")
+    storage = job.facts.storage(disk.storage, vm.node)
+    kind = disk.format or ("qcow2" if storage is not None and storage.files else None)
+    if kind:
+        options.append(f"format={kind}")
     if disk.image is None:
         size = f"{disk.size_bytes / GIB:.6f}".rstrip("0").rstrip(".")
         return ",".join([f"{disk.storage}:{size}", *options])
