@@ -37,11 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vms", type=int, nargs="+", default=[5, 20, 200])
     parser.add_argument("--latency", type=float, default=20.0, help="milliseconds added to every request")
-    parser.add_argument(
-        "--ansible",
-        default=shutil.which("ansible-playbook") or "",
-        help="an ansible-playbook that has community.proxmox",
-    )
+    parser.add_argument("--foreign", type=Path, default=FOREIGN, help="what tests.foreign.install made")
     parser.add_argument("--ansible-most", type=int, default=200, help="largest number of VMs that Ansible is asked for")
     options = parser.parse_args()
     print(f"{options.latency:g} ms added to every request; medians of {REPEATS} (Ansible: one run), seconds")
