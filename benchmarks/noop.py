@@ -29,7 +29,7 @@ from pvekit.model.mark import Mark, Stage, write
 from pvekit.provision.facts import READERS
 from pvekit.workflows.session import read_stack
 
-FOREIGN = Path("build/foreign")
+FOREIGN = Path("build/foreign").absolute()
 REPEATS = 3
 
 
