@@ -80,9 +80,9 @@ PLAYBOOK = """
   tasks:
     - community.proxmox.proxmox_kvm:
         api_host: 127.0.0.1
-        api_port: PORT
-        api_user: USER
-        api_token_id: TOKEN
+        api_port: @PORT
+        api_user: @USER
+        api_token_id: @TOKEN
         api_token_secret: "{{ lookup('env', 'BENCH_TOKEN') }}"
         validate_certs: false
         node: pve
@@ -173,7 +173,7 @@ def run_ansible(place: Node, names: Sequence[str], foreign: Path) -> float:
     user, _, token = place.token_id.partition("!")
     rows = "".join(f"      - {{name: {name}, vmid: {vmid_of(name)}}}\n" for name in names)
     book.write_text(
-        PLAYBOOK.replace("PORT", place.url.rpartition(":")[2]).replace("USER", user).replace("TOKEN", token) + rows
+        PLAYBOOK.replace("@PORT", place.url.rpartition(":")[2]).replace("@USER", user).replace("@TOKEN", token) + rows
     )
     env = {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_PYTHON_INTERPRETER": str(foreign / "bin" / "python")}
     env["ANSIBLE_COLLECTIONS_PATH"] = str(foreign / "collections")
