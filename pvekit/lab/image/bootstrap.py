@@ -28,7 +28,7 @@ def bootstrap_argv(host: AptHost, target: Path, *, as_root: bool) -> list[str]:
     config = "etc/tiny-initramfs/tiny-initramfs.conf"
     argv += [
         f'--essential-hook=mkdir -p "$1/{config.rpartition("/")[0]}"',
-        f"--essential-hook=printf %s '{recipe.FILES[config]}' > \"$1/{config}\"",
+        f"--essential-hook=printf %s '{recipe.initramfs_config()}' > \"$1/{config}\"",
     ]
     return [*argv, recipe.SUITE, str(target), *host.sources]
 

@@ -58,6 +58,7 @@ def cache_key(host: AptHost) -> str:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         if path.name not in {"build.py", "__main__.py", "__init__.py"}:
             digest.update(path.read_bytes())
+    digest.update(json.dumps(recipe.files(), sort_keys=True).encode())
     digest.update(json.dumps([host.sources, sorted(host.options.items()), _VIRTUAL_SIZE]).encode())
     for path in host.certificates:
         digest.update(path.read_bytes())

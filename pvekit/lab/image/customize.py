@@ -39,9 +39,11 @@ def customize(root: Path, host: AptHost, uuid: str) -> None:
         key.unlink()
     _write(root / "etc/machine-id", "")
     (root / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
-    for name, text in recipe.FILES.items():
+    for name, text in recipe.files().items():
         _write(root / name, text)
-    _write(root / "etc/fstab", f"UUID={uuid} / ext4 defaults,noatime,errors=remount-ro 0 1\n")
+        if text.startswith("#!"):
+            (root / name).chmod(0o755)
+    _write(root / "etc/fstab", f"UUID={uuid} / ext4 defaults,noatime 0 0\n")
     _write(root / "boot/grub/grub.cfg", grub_config(uuid))
     _trim_cloud_init(root)
     _units(root)
@@ -79,12 +81,18 @@ def _trim_cloud_init(root: Path) -> None:
 
 
 def _units(root: Path) -> None:
-    for name in recipe.MASKED_UNITS:
-        link = root / "etc/systemd/system" / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to("/dev/null")
+    for directory, names in (
+        ("systemd/system", recipe.MASKED_UNITS),
+        ("systemd/system-generators", recipe.MASKED_GENERATORS),
+        ("udev/rules.d", recipe.MASKED_UDEV_RULES),
+    ):
+        for name in names:
+            link = root / "etc" / directory / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to("/dev/null")
     _run(["systemctl", f"--root={root}", "--quiet", "enable", *recipe.ENABLED_UNITS])
+    _run(["systemctl", f"--root={root}", "--quiet", "set-default", "multi-user.target"])
 
 
 def _apt(root: Path, host: AptHost) -> None:

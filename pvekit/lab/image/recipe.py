@@ -7,6 +7,8 @@ guest that still behaves like an ordinary Debian cloud guest.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 SUITE = "trixie"
 NAME = "debian-13-lab"
 
@@ -50,7 +52,9 @@ INITRD_MODULES = ("virtio_scsi", "virtio_blk", "sd_mod", "ahci", "ata_piix", "sr
 """Every disk controller the embedded node can give a guest; NVMe, ext4 and virtio-pci are in Debian's kernel."""
 
 KERNEL_ARGUMENTS = (
-    "ro",
+    # Writable at once, so that nothing has to check, remount or commit later; ext4's journal is replayed all the same
+    "rw",
+    "rootflags=noatime",
     "console=tty0",
     "console=ttyS0,115200",
     "quiet",
@@ -58,13 +62,15 @@ KERNEL_ARGUMENTS = (
     "mitigations=off",
     "nokaslr",
     "audit=0",
-    "apparmor=0",
+    "lsm=lockdown,capability,landlock,yama",
     "random.trust_cpu=on",
     "tsc=nowatchdog",
     "nowatchdog",
-    "rcupdate.rcu_expedited=1",
     "cryptomgr.notests",
     "systemd.show_status=0",
+    "systemd.gpt_auto=0",
+    # Each of udev's workers is a fork; on one or two emulated processors many of them only wait for each other
+    "udev.children_max=2",
 )
 
 ENABLED_UNITS = ("systemd-networkd.service", "systemd-resolved.service", "serial-getty@ttyS0.service")
@@ -88,39 +94,136 @@ MASKED_UNITS = (
     "systemd-journal-catalog-update.service",
     "systemd-sysusers.service",
     "systemd-update-done.service",
+    # The root is mounted writable with its final options
+    "systemd-fsck-root.service",
+    "systemd-machine-id-commit.service",
+    "systemd-remount-fs.service",
     # No hardware behind it, or the emulated one keeps the host's time
     "systemd-pcrlock-make-policy.service",
     "systemd-pstore.service",
+    "systemd-random-seed.service",
     "systemd-timesyncd.service",
     "systemd-tpm2-setup.service",
     "systemd-tpm2-setup-early.service",
-    "modprobe@drm.service",
-    "modprobe@efi_pstore.service",
+    # File systems and device nodes that a server in a lab does not use: a process each, a second each when emulated
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "run-lock.mount",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "tmp.mount",
+    "kmod-static-nodes.service",
+    "modprobe@.service",
+    "systemd-tmpfiles-setup-dev-early.service",
+    "systemd-tmpfiles-setup-dev.service",
+    # Nothing to do: no credentials, no addresses on the kernel's command line, a journal that stays in memory
+    "systemd-journal-flush.service",
+    "systemd-network-generator.service",
+    "systemd-networkd-persistent-storage.service",
+    "systemd-udev-load-credentials.service",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+    "systemd-creds.socket",
+    "systemd-initctl.socket",
+    "systemd-sysext.socket",
     # Waits for an address although cloud-init orders itself after networkd and nothing later needs it
     "systemd-networkd-wait-online.service",
 )
 
-FILES: dict[str, str] = {
-    "etc/cloud/cloud.cfg.d/90-lab.cfg": (
-        "datasource_list: [NoCloud, None]\n"
-        "ssh_genkeytypes: [ed25519]\n"
-        "ssh_quiet_keygen: true\n"
-        "disable_ec2_metadata: false\n"
-    ),
-    "etc/tiny-initramfs/tiny-initramfs.conf": (
-        f'AUTO_MODULES=no\nMICROCODE=no\nINCLUDE_MODULES="{",".join(INITRD_MODULES)}"\n'
-    ),
-    "etc/kernel-img.conf": "do_symlinks = yes\n",
-    "etc/apt/apt.conf.d/01lab": (
-        'APT::Install-Recommends "false";\nAcquire::Languages "none";\nDpkg::Use-Pty "0";\n'
-        'Acquire::Retries "3";\nDPkg::Lock::Timeout "120";\n'
-    ),
-    "etc/dpkg/dpkg.cfg.d/lab": "".join(f"{option}\n" for option in DPKG_OPTIONS),
-    "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n",
-    "etc/systemd/system.conf.d/lab.conf": "[Manager]\nDefaultTimeoutStartSec=300\nDefaultDeviceTimeoutSec=300\n",
-    "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
-    "etc/motd": "",
-}
+MASKED_GENERATORS = (
+    "systemd-debug-generator",
+    "systemd-gpt-auto-generator",
+    "systemd-hibernate-resume-generator",
+    "systemd-rc-local-generator",
+    "systemd-run-generator",
+    "systemd-ssh-generator",
+    "systemd-system-update-generator",
+    "systemd-sysv-generator",
+    "systemd-tpm2-generator",
+)
+"""Programs that systemd waits for before its first unit; none has anything to generate here."""
+
+MASKED_UDEV_RULES = (
+    "50-firmware.rules",
+    "60-autosuspend.rules",
+    "60-drm.rules",
+    "60-evdev.rules",
+    "60-fido-id.rules",
+    "60-infiniband.rules",
+    "60-persistent-alsa.rules",
+    "60-persistent-input.rules",
+    "60-persistent-storage-mtd.rules",
+    "60-persistent-storage-tape.rules",
+    "60-persistent-v4l.rules",
+    "60-sensor.rules",
+    "66-azure-ephemeral.rules",
+    "70-camera.rules",
+    "70-joystick.rules",
+    "70-memory.rules",
+    "70-mouse.rules",
+    "70-touchpad.rules",
+    "75-probe_mtd.rules",
+    "78-sound-card.rules",
+    "90-iocost.rules",
+    "96-e2scrub.rules",
+)
+
+BLACKLISTED_MODULES = (
+    "aesni_intel",
+    "bochs",
+    "configfs",
+    "crc32_pclmul",
+    "crc32c_intel",
+    "crct10dif_pclmul",
+    "ghash_clmulni_intel",
+    "kvm",
+    "kvm_amd",
+    "kvm_intel",
+    "qemu_fw_cfg",
+    "serio_raw",
+    "sg",
+    "sha1_ssse3",
+    "sha256_ssse3",
+    "sha512_ssse3",
+    "vmw_vsock_vmci_transport",
+    "vsock",
+    "vsock_loopback",
+)
+"""Modules that are loaded because the processor or systemd could use them, and are used by nothing."""
+
+_COLDPLUG_LEFT_OUT = (
+    *("acpi", "bdi", "clockevents", "clocksource", "container", "cpu", "event_source", "machinecheck", "mem", "memory"),
+    *("memory_tiering", "platform", "pnp", "thermal", "tty", "vc", "vtconsole", "wmi", "workqueue"),
+)
+
+TREE = Path(__file__).parent / "tree"
+"""Files that go into the image as they are; those that begin with ``#!`` are programs."""
+
+_INITRAMFS = "etc/tiny-initramfs/tiny-initramfs.conf"
+
+
+def files() -> dict[str, str]:
+    """Return name and text of every file that is put into the image."""
+    found = {str(path.relative_to(TREE)): path.read_text() for path in sorted(TREE.rglob("*")) if path.is_file()}
+    trigger = "-udevadm trigger --type=devices --action=add"
+    left_out = " ".join(f"--subsystem-nomatch={name}" for name in _COLDPLUG_LEFT_OUT)
+    return found | {
+        _INITRAMFS: initramfs_config(),
+        "etc/dpkg/dpkg.cfg.d/lab": "".join(f"{option}\n" for option in DPKG_OPTIONS),
+        "etc/modprobe.d/lab.conf": "".join(f"blacklist {name}\n" for name in BLACKLISTED_MODULES),
+        # At boot, only the devices that somebody waits for; the kernel has made the nodes of all others already
+        "etc/systemd/system/systemd-udev-trigger.service.d/lab.conf": (
+            f"[Service]\nExecStart=\nExecStart={trigger} {left_out}\nExecStart={trigger} --sysname-match=ttyS0\n"
+        ),
+    }
+
+
+def initramfs_config() -> str:
+    """Return tiny-initramfs' configuration, which must be there before the kernel is installed."""
+    return f'AUTO_MODULES=no\nMICROCODE=no\nINCLUDE_MODULES="{",".join(INITRD_MODULES)}"\n'
+
 
 CLOUD_MODULES_LEFT_OUT = (
     "byobu",
@@ -149,6 +252,9 @@ PLAIN_MODULES = (
     "virtio_net",
     "net_failover",
     "failover",
+    "autofs4",
+    "button",
+    "evdev",
     "isofs",
     "virtio_rng",
     "rng-core",
