@@ -69,10 +69,11 @@ _OWN_LINE = frozenset({"scsi", "virtio", "sata", "ide", "efidisk", "tpmstate", "
 def _new_lines(changes: Sequence[Change]) -> list[str]:
     """Return a new VM's settings: devices on lines of their own, all else as one paragraph."""
     devices = [c for c in changes if c.target.rstrip("0123456789") in _OWN_LINE]
-    rest = ", ".join(f"{c.target}: {c.after}" for c in changes if c not in devices)
+    # No-break spaces keep a key and its value on one line.
+    rest = ", ".join(f"{c.target}:\xa0{c.after}" for c in changes if c not in devices)
     lines = [f"      {c.target}: {c.after}" for c in devices]
     wrapped = textwrap.wrap(rest, 100, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False)
-    return [*lines, *wrapped]
+    return [*lines, *(line.replace("\xa0", " ") for line in wrapped)]
 
 
 def _change(change: Change) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pvekit import engine, guests
 from pvekit.adapters import pve as api
 from pvekit.engine import Context, Outcome, Step
-from pvekit.model.errors import Conflict, NotFound, PvekitError, TaskFailed
+from pvekit.model.errors import Conflict, PvekitError, TaskFailed
 from pvekit.model.event import Emit
 from pvekit.model.facts import Facts, VmRow
 from pvekit.model.mark import vm_of
@@ -159,7 +159,7 @@ def remove(
         ]
         steps += [
             Step(
-                f"seed:{volid}",
+                f"seed:{node}:{volid}",
                 "",
                 f"delete {volid}",
                 _unseeder(session, poller, node, volid),
@@ -212,14 +212,18 @@ def _task(
 
 
 def _unseeder(session: Session, poller: api.TaskPoller, node: str, volid: str) -> Callable[[Context], None]:
+    def gone() -> bool:
+        found = api.content(session.pve, node, volid.partition(":")[0], "iso")
+        return all(volume.volid != volid for volume in found)
+
     def run(context: Context) -> None:
-        try:
-            upid = api.delete_volume(session.pve, node, volid)
-        except NotFound:
+        if gone():
             context.log("is gone already")
             return
+        upid = api.settle(lambda: api.delete_volume(session.pve, node, volid), gone)
         result = poller.wait(upid, context.log) if upid else None
-        if result is not None and not result.ok:
+        # Nodes may share the folder behind a storage that PVE does not know to be shared.
+        if result is not None and not result.ok and not gone():
             raise TaskFailed(f"{result.exitstatus}\n{result.tail()}".strip(), where=volid)
 
     return run

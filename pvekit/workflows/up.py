@@ -15,9 +15,9 @@ from pvekit.adapters.sshkeys import ensure_keypair
 from pvekit.engine import Fate, Outcome
 from pvekit.model.errors import Interrupted, PvekitError
 from pvekit.model.event import Emit
-from pvekit.model.plan import Plan
+from pvekit.model.plan import Action, Plan, Verb
 from pvekit.provision.apply.job import Job
-from pvekit.provision.apply.steps import limits, steps
+from pvekit.provision.apply.steps import limits, steps, title
 from pvekit.workflows.images import StackImages
 from pvekit.workflows.places import key_path, known_hosts
 from pvekit.workflows.planning import Planned, check_root_steps, make_plan
@@ -79,7 +79,7 @@ def carry_out(
     with door as pve, api.TaskPoller(pve) as poller:
         job = _job(session, pve, planned, poller, emit, stop)
         outcomes = engine.run(steps(job, planned.plan), limits=limits(job, session.parallel), emit=emit, stop=stop)
-    report = Report(outcomes, _reached(job), None)
+    report = Report(outcomes, _reached(job, outcomes), None)
     if report.error is not None:
         return report
     return Report(outcomes, report.reached, make_plan(session, only=only).plan)
@@ -114,10 +114,13 @@ def _playbook(name: str) -> Path:
     return path if path.is_absolute() else data_dir("playbooks") / name
 
 
-def _reached(job: Job) -> tuple[Reach, ...]:
+def _reached(job: Job, outcomes: Collection[Outcome]) -> tuple[Reach, ...]:
+    """Return the VMs that are known to answer: their address was learned, and the wait for them did not fail."""
     users: Mapping[str, str] = {name: vm.user for name, vm in job.vms.items()}
+    waiting = title(Action("", Verb.AWAIT, ""))
+    silent = {o.step.vm for o in outcomes if o.step.title == waiting and o.fate is not Fate.DONE}
     return tuple(
         Reach(name, live.vmid, live.node, live.address, users[name])
         for name, live in job.live.items()
-        if live.address and name in users
+        if live.address and name in users and name not in silent
     )

@@ -112,7 +112,7 @@ def test_it_is_printed_and_asked_about(place: Place) -> None:
     # A VM with the tags that the file does not have: told, and never touched without being named.
     place.run("plan", stack).ended(2).says("asked (VMID 650) carries the stack's tag but is not in the stack file")
     place.run("status", stack).ended(0).says("asked", "not in the stack file")
-    place.run("down", stack, typed="no\n").ended(64).says("asked (VMID 650 on pve, not in the stack file)")
+    place.run("down", stack, typed="no\n").ended(1).says("asked (VMID 650 on pve, not in the stack file)")
     place.run("down", stack, "--confirm", "ask", "--only", "asked").ended(0)
     assert place.vms("ask") == {}
 

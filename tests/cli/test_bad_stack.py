@@ -71,3 +71,4 @@ def test_unknown_vm_of_only(place: Place) -> None:
 def test_wrong_usage_is_64(place: Place) -> None:
     place.run("plan", "--no-such-option").ended(64).says("No such option")
     place.run("no-such-command").ended(64).says("No such command")
+    place.run("plna").ended(64).says("plan")

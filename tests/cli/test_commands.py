@@ -117,9 +117,7 @@ def test_answering_no_and_nobody_to_answer(place: Place) -> None:
     place.run("up", stack).ended(1).says("no terminal to ask on", "--yes")
     assert begun() == 0
     place.run("up", stack, typed="y\n").ended(0)
-    place.run("down", stack, typed="wrong\n").ended(64).says(
-        "that is not the stack's name (asked): nothing was removed"
-    )
+    place.run("down", stack, typed="wrong\n").ended(1).says("that is not the stack's name (asked): nothing was removed")
     place.run("down", stack).ended(1).says("--confirm asked")
     assert set(place.vms("asked")) == {"one"}
     place.run("down", stack, typed="asked\n").ended(0)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.helpers.cli_room import Place
 
-SECONDS = 1.5
+SECONDS = 1.0
 """How long the tasks take that are interrupted."""
 
 

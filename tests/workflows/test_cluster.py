@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import pytest
+
 from tests.helpers.cli_room import Place
 
 
@@ -28,6 +30,17 @@ def test_vms_are_spread_and_found_again(place: Place) -> None:
     assert sorted(hosts) == ["vm0", "vm1", "vm2", "vm3"]
     place.run("down", stack, "--confirm", "spread").ended(0).says("on pve2")
     assert (place.vms("spread"), place.seeds("spread")) == ({}, [])
+
+
+def test_what_a_failed_run_left_is_removed_from_every_node(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place.lab.lab.machines, "boot_seconds", 3600.0)
+    vms = "  one: {node: pve, ready: {within: 1s}}\n  two: {node: pve2, ready: {within: 1s}}\n"
+    stack = place.stack("left", vms)
+    result = place.run("up", stack, "-y").ended(12)
+    assert "ssh ops@" not in result.out, "neither has answered"
+    assert place.seeds("left")
+    place.run("down", stack, "--confirm", "left").ended(0)
+    assert (place.vms("left"), place.seeds("left")) == ({}, [])
 
 
 def test_a_node_can_be_chosen_and_a_vm_stays_where_it_is(place: Place) -> None:

@@ -51,11 +51,12 @@ def command(stack: Path, only: tuple[str, ...], lab: bool, as_json: bool, unprot
 
 def _ask(name: str, typed: str | None) -> None:
     from pvekit.cli import ask
+    from pvekit.model.errors import PvekitError
 
     if typed is None:
         typed = ask.text("Type the stack's name to remove all this", instead=f"--confirm {name}", default="")
     if typed != name:
-        raise click.UsageError(f"that is not the stack's name ({name}): nothing was removed")
+        raise PvekitError(f"that is not the stack's name ({name}): nothing was removed")
 
 
 def _ending(outcomes: tuple[Outcome, ...], *, as_json: bool) -> int:
