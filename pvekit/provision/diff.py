@@ -11,7 +11,7 @@ from pvekit.model.facts import Facts, VmFacts
 from pvekit.model.mark import Stage
 from pvekit.model.plan import Action, Change, Effect, Plan, Verb
 from pvekit.provision.budget import costs
-from pvekit.provision.disks import disk_changes, disk_notes, disk_text
+from pvekit.provision.disks import DiskChanges, disk_changes, disk_text
 from pvekit.provision.privileges import root_steps
 from pvekit.provision.settings import setting_changes
 
@@ -40,11 +40,11 @@ def plan_for(
         if own is None:
             actions += _new(vm)
             continue
-        changed, why_not = _changed(vm, own)
-        chain = _chain(vm, own, changed, provision=provision, restart=restart)
-        refused += [*why_not, *_locked(vm, own, chain)]
+        disks = disk_changes(vm, own)
+        chain = _chain(vm, own, _changed(vm, own, disks), provision=provision, restart=restart)
+        refused += [*disks.refused, *_locked(vm, own, chain)]
         actions += chain
-        notes += _notes(vm, own, restart=restart)
+        notes += [*_notes(vm, own, restart=restart), *disks.notes, *_unmarked(vm, own)]
     notes += [
         f"{name} (VMID {row.vmid}) carries the stack's tag but is not in the stack file: "
         f"pvekit down --only {name} removes it"
@@ -149,9 +149,8 @@ def _rest(vm: DesiredVm, own: VmFacts, last: tuple[str, ...], *, provision: bool
     return actions
 
 
-def _changed(vm: DesiredVm, own: VmFacts) -> tuple[list[Action], tuple[str, ...]]:
-    """Return the actions that bring settings and disks to what is desired, and what of it cannot be done."""
-    disks = disk_changes(vm, own)
+def _changed(vm: DesiredVm, own: VmFacts, disks: DiskChanges) -> list[Action]:
+    """Return the actions that bring settings and disks to what is desired."""
     changes = (*setting_changes(vm, own), *disks.changed)
     actions: list[Action] = []
     if changes:
@@ -179,7 +178,7 @@ def _changed(vm: DesiredVm, own: VmFacts) -> tuple[list[Action], tuple[str, ...]
         )
         for grown in disks.grown
     ]
-    return actions, disks.refused
+    return actions
 
 
 def _danger(changes: Iterable[Change]) -> str:
@@ -213,10 +212,12 @@ def _locked(vm: DesiredVm, own: VmFacts, chain: Sequence[Action]) -> list[str]:
 
 def _notes(vm: DesiredVm, own: VmFacts, *, restart: bool) -> list[str]:
     waiting = sorted({*own.pending, *own.removed})
-    notes = [*vm.notes]
-    if waiting and not restart and own.row.running:
-        notes.append(f"{vm.name}: {', '.join(waiting)} wait for a restart (pvekit restart {vm.name})")
-    notes += disk_notes(vm, own)
-    if own.mark is None:
-        notes.append(f"{vm.name}: has the stack's tags but no mark of pvekit; it is not provisioned")
-    return notes
+    if not waiting or restart or not own.row.running:
+        return [*vm.notes]
+    return [*vm.notes, f"{vm.name}: {', '.join(waiting)} wait for a restart (pvekit restart {vm.name})"]
+
+
+def _unmarked(vm: DesiredVm, own: VmFacts) -> list[str]:
+    if own.mark is not None:
+        return []
+    return [f"{vm.name}: has the stack's tags but no mark of pvekit; it is not provisioned"]

@@ -21,11 +21,15 @@ _ROUNDED = 4 * MIB
 
 @dataclass(frozen=True, slots=True)
 class DiskChanges:
-    """What differs: ``changed`` goes into the configuration, ``grown`` holds sizes, ``refused`` cannot be done."""
+    """What differs: ``changed`` goes into the configuration, ``grown`` holds sizes, ``refused`` cannot be done.
+
+    ``notes`` tell what is left for later, or for good.
+    """
 
     changed: tuple[Change, ...]
     grown: tuple[Change, ...]
     refused: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def disk_changes(vm: DesiredVm, own: VmFacts) -> DiskChanges:
@@ -33,6 +37,7 @@ def disk_changes(vm: DesiredVm, own: VmFacts) -> DiskChanges:
     changed: list[Change] = []
     grown: list[Change] = []
     refused: list[str] = []
+    notes: list[str] = []
     for disk in vm.disks:
         now = own.wanted.get(disk.slot)
         if now is None and disk.image is not None:
@@ -45,10 +50,12 @@ def disk_changes(vm: DesiredVm, own: VmFacts) -> DiskChanges:
         elif _is_cd(now):
             refused.append(f"{vm.name}: {disk.slot} holds a CD drive. Choose another slot for the disk")
         else:
-            changed += _options(disk, now, own)
-            grown += _size(vm.name, disk, now, refused)
+            options, sizes = _in_turn(vm.name, disk, own, notes)
+            changed += options
+            grown += sizes
+            refused += _shrunk(vm.name, disk, own)
     changed += [change(key, None, value, own) for key, value in vm.create_only.items() if _needed(key, vm, own)]
-    return DiskChanges(tuple(changed), tuple(grown), tuple(refused))
+    return DiskChanges(tuple(changed), tuple(grown), tuple(refused), (*notes, *_left_alone(vm, own)))
 
 
 def disk_text(disk: DesiredDisk) -> str:
@@ -57,7 +64,7 @@ def disk_text(disk: DesiredDisk) -> str:
     return f"{format_pve_size(disk.size_bytes)} on {disk.storage}{source}"
 
 
-def disk_notes(vm: DesiredVm, own: VmFacts) -> list[str]:
+def _left_alone(vm: DesiredVm, own: VmFacts) -> list[str]:
     """Return what differs and is left alone."""
     notes = []
     for disk in vm.disks:
@@ -89,18 +96,43 @@ def _options(disk: DesiredDisk, now: str, own: VmFacts) -> list[Change]:
     return [change(disk.slot, now, merged(disk.slot, desired, now), own)]
 
 
-def _size(name: str, disk: DesiredDisk, now: str, refused: list[str]) -> list[Change]:
-    read = _read(now)
-    before = read.size if read is not None else None
-    if before is None or 0 <= before - disk.size_bytes < _ROUNDED:
+def _in_turn(name: str, disk: DesiredDisk, own: VmFacts, notes: list[str]) -> tuple[list[Change], list[Change]]:
+    """Return the changes of options and size that can be made now.
+
+    A change that waits for a restart holds the size that the disk had when it was written, and the restart would set
+    it back in the configuration. So a running VM's disk grows first, and never while it has such a change.
+    """
+    options, sizes = _options(disk, own.wanted[disk.slot], own), _size(disk, own)
+    if not sizes or not own.row.running:
+        return options, sizes
+    if disk.slot in own.pending:
+        notes.append(f"{name}: {disk.slot} can grow after the restart that its other changes wait for")
+        return options, []
+    if any(change.effect is Effect.RESTART for change in options):
+        notes.append(f"{name}: {disk.slot} grows first; its other changes are made by the next run")
+        return [], sizes
+    return options, sizes
+
+
+def _bytes(disk: DesiredDisk, own: VmFacts) -> int | None:
+    """Return the size that the disk has now."""
+    read = _read(own.config.get(disk.slot) or own.wanted[disk.slot])
+    return read.size if read is not None else None
+
+
+def _size(disk: DesiredDisk, own: VmFacts) -> list[Change]:
+    before = _bytes(disk, own)
+    if before is None or before >= disk.size_bytes:
+        return []
+    return [Change(disk.slot, format_pve_size(before), format_pve_size(disk.size_bytes), Effect.LIVE)]
+
+
+def _shrunk(name: str, disk: DesiredDisk, own: VmFacts) -> list[str]:
+    before = _bytes(disk, own)
+    if before is None or before - disk.size_bytes < _ROUNDED:
         return []
     have, want = format_pve_size(before), format_pve_size(disk.size_bytes)
-    if before > disk.size_bytes:
-        refused.append(
-            f"{name}: {disk.slot} has {have} and cannot shrink to {want}: PVE only grows disks. Write {have} or more"
-        )
-        return []
-    return [Change(disk.slot, have, want, Effect.LIVE)]
+    return [f"{name}: {disk.slot} has {have} and cannot shrink to {want}: PVE only grows disks. Write {have} or more"]
 
 
 def _needed(key: str, vm: DesiredVm, own: VmFacts) -> bool:

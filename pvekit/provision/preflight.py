@@ -22,6 +22,7 @@ from pvekit.provision.settings import network_of
 
 OLDEST = (8, 4)
 _LEAST_FREE = 256 * MIB
+_REPLACES = "a role on a path replaces what is inherited there."
 
 
 def check(plan: Plan, vms: Iterable[DesiredVm], facts: Facts, host: HostFacts, token_id: str) -> tuple[str, ...]:
@@ -134,9 +135,16 @@ def _permissions(plan: Plan, vms: Mapping[str, DesiredVm], facts: Facts, host: H
     lacking = missing(needs(plan.actions, vms, host.version, vmids), host.permissions)
     if not lacking:
         return
-    what = "\n".join(f"  {need.path}: {need.privilege} (to {need.purpose})" for need in lacking)
+    purposes: dict[tuple[str, str], list[str]] = {}
+    for need in lacking:
+        purposes.setdefault((need.path, need.privilege), []).append(need.purpose)
+    what = "\n".join(
+        f"  {path}: {privilege} (to {'; '.join(dict.fromkeys(why))})" for (path, privilege), why in purposes.items()
+    )
     lines = "\n".join(f"  {line}" for line in pveum_lines(lacking, token_id, host.permissions))
+    user = token_id.partition("!")[0]
+    warning = f"\nLeave out the lines with --users where {user} itself has these rights already: {_REPLACES}"
     raise PermissionsMissing(
-        f"{token_id} lacks {len(lacking)} privilege{'s' if len(lacking) != 1 else ''} for this plan:\n{what}",
-        hint=f"grant them on the node, as root:\n{lines}",
+        f"{token_id} lacks {len(purposes)} privilege{'s' if len(purposes) != 1 else ''} for this plan:\n{what}",
+        hint=f"grant them on the node, as root:\n{lines}{warning if '--users' in lines else ''}",
     )

@@ -22,6 +22,13 @@ _INSTEAD = {
     "VM.GuestAgent.Audit": "VM.GuestAgent.Unrestricted",
     "VM.GuestAgent.FileRead": "VM.GuestAgent.Unrestricted",
 }
+_FAMILIES = {
+    "nodes": ("Sys.", "Permissions."),
+    "pool": ("VM.", "Datastore.", "Pool.", "Permissions."),
+    "sdn": ("SDN.", "Permissions."),
+    "storage": ("Datastore.", "Permissions."),
+    "vms": ("VM.", "Permissions."),
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,12 +97,12 @@ class _Place:
 
 
 def _place(vm: DesiredVm, vmid: int | None) -> _Place:
-    """Return where the rights on a VM are: its own path once it exists, before that its pool or all VMs."""
-    everywhere = f"/pool/{vm.pool}" if vm.pool else "/vms"
-    if vmid is not None:
-        return _Place(everywhere, exact=f"/vms/{vmid}")
-    claimed = f"/vms/{vm.vmid}" if vm.vmid is not None else "/vms"
-    return _Place(everywhere, also=(claimed,)) if vm.pool else _Place(everywhere, exact=claimed)
+    """Return where the rights on a VM are: on all VMs; for one in a pool on that pool, and on itself once it exists."""
+    number = vmid if vmid is not None else vm.vmid
+    own = f"/vms/{number}" if number is not None else "/vms"
+    if not vm.pool:
+        return _Place("/vms", exact=own)
+    return _Place(own) if vmid is not None else _Place(f"/pool/{vm.pool}", also=(own,))
 
 
 def _image(storage: str, node: str) -> set[Need]:
@@ -220,11 +227,17 @@ def held_at(path: str, permissions: Permissions) -> dict[str, bool]:
     return {}
 
 
+def _matters(path: str) -> tuple[str, ...]:
+    """Return how the privileges begin that mean something on a path or below it; none on ``/``, see ``pveum_lines``."""
+    return _FAMILIES.get(path.split("/")[1], ())
+
+
 def pveum_lines(lacking: Iterable[Need], token_id: str, permissions: Permissions | None = None) -> tuple[str, ...]:
     """Return the commands that grant what is missing: one role per set of privileges, so that nothing more is given.
 
     A role that is given on a path replaces there what was inherited from above, so that the new role also holds what
-    the token has there already (``permissions``). On ``/`` nothing is inherited, and nothing shall be from it.
+    the token has there already (``permissions``) and what matters there. On ``/`` nothing is inherited, and nothing
+    shall be from it.
 
     A role is named after its privileges, so that the lines of another plan never meet a role that means something
     else; a name that begins with "PVE", in whatever case, is refused (pve-access-control, API2/Role.pm).
@@ -234,7 +247,7 @@ def pveum_lines(lacking: Iterable[Need], token_id: str, permissions: Permissions
         by_path.setdefault(need.path, set()).add(need.privilege)
     by_privileges: dict[frozenset[str], list[str]] = {}
     for path, privileges in sorted(by_path.items()):
-        kept = held_at(path, permissions or {}).keys() if path != "/" else set()
+        kept = {name for name in held_at(path, permissions or {}) if name.startswith(_matters(path))}
         by_privileges.setdefault(frozenset(privileges | kept), []).append(path)
     user = token_id.partition("!")[0]
     lines: list[str] = []
