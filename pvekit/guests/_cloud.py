@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pvekit.guests._seed import seed_for
 from pvekit.model.desired import DesiredDisk, DesiredVm, Patience, Provisioning, mac_for
 from pvekit.model.mark import stack_tag, vm_tag
+from pvekit.model.properties import Net
 from pvekit.model.stack import Disk, Nic, SecretRef, Stack, User, Vm
 
 BASE_PLAYBOOK = "base.yml"
@@ -17,7 +19,7 @@ BASE_PLAYBOOK = "base.yml"
 
 def cloud_vm(stack: Stack, vm: Vm) -> DesiredVm:
     """Return the desired state of a Linux VM that is made from a cloud image."""
-    macs = tuple(nic.mac or mac_for(stack.name, vm.name, index) for index, nic in enumerate(vm.nics))
+    macs = tuple(_mac(vm, nic) or mac_for(stack.name, vm.name, index) for index, nic in enumerate(vm.nics))
     tags = tuple(sorted({*vm.tags, stack_tag(stack.name), vm_tag(stack.name, vm.name)}))
     first = vm.nics[0].address if vm.nics else "none"
     return DesiredVm(
@@ -76,7 +78,18 @@ def _config(vm: Vm, macs: tuple[str, ...], tags: tuple[str, ...]) -> dict[str, s
     config |= {nic.slot: _nic(nic, mac) for nic, mac in zip(vm.nics, macs, strict=True)}
     # What the stack file says under `pve:` wins; None there means: leave that key as PVE has it.
     config |= {key: value or "" for key, value in vm.pve.items()}
+    for nic, mac in zip(vm.nics, macs, strict=True):
+        # The seed knows the card by its MAC address, so PVE must not draw one.
+        if config[nic.slot] and Net.parse(config[nic.slot]).macaddr is None:
+            config[nic.slot] = str(replace(Net.parse(config[nic.slot]), macaddr=mac))
     return {key: value for key, value in config.items() if value}
+
+
+def _mac(vm: Vm, nic: Nic) -> str | None:
+    """Return the MAC address that the stack file gives a card, be it in PVE's own words."""
+    given = vm.pve.get(nic.slot)
+    found = Net.parse(given).macaddr if given else None
+    return found.upper() if found else nic.mac
 
 
 def _nic(nic: Nic, mac: str) -> str:

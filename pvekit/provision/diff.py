@@ -10,6 +10,7 @@ from pvekit.model.errors import PreflightRefused
 from pvekit.model.facts import Facts, VmFacts
 from pvekit.model.mark import Stage
 from pvekit.model.plan import Action, Change, Effect, Plan, Verb
+from pvekit.model.properties import covers
 from pvekit.provision.budget import costs
 from pvekit.provision.disks import DiskChanges, disk_changes, disk_text
 from pvekit.provision.privileges import root_steps
@@ -38,11 +39,13 @@ def plan_for(
         refused += _impossible(vm)
         own = facts.own.get(vm.name)
         if own is None:
-            actions += _new(vm)
+            chain = _new(vm)
+            refused += _unanswered(vm, None, chain)
+            actions += chain
             continue
         disks = disk_changes(vm, own)
         chain = _chain(vm, own, _changed(vm, own, disks), provision=provision, restart=restart)
-        refused += [*disks.refused, *_locked(vm, own, chain)]
+        refused += [*disks.refused, *_locked(vm, own, chain), *_unanswered(vm, own, chain)]
         actions += chain
         notes += [*_notes(vm, own, restart=restart), *disks.notes, *_unmarked(vm, own)]
     notes += [
@@ -195,6 +198,14 @@ def _impossible(vm: DesiredVm) -> list[str]:
     if vm.seed is not None and any(disk.slot == SEED_SLOT for disk in vm.disks):
         return [f"{vm.name}: {SEED_SLOT} is where the cloud-init seed goes. Choose another slot for the disk"]
     return []
+
+
+def _unanswered(vm: DesiredVm, own: VmFacts | None, chain: Iterable[Action]) -> list[str]:
+    """Return why a guest cannot be waited for."""
+    agent = vm.config.get("agent") or (own.wanted.get("agent") if own is not None else None) or "0"
+    if not any(action.verb is Verb.AWAIT for action in chain) or not covers("agent", "1", agent):
+        return []
+    return [f"{vm.name}: the guest agent is switched off, and pvekit knows a guest through it only. Write agent: true"]
 
 
 def _locked(vm: DesiredVm, own: VmFacts, chain: Sequence[Action]) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from pvekit.model.errors import PreflightRefused
-from pvekit.model.plan import Effect, Verb
 from pvekit.provision.diff import plan_for
 from pvekit.provision.placement import place
 from tests.provision.world import cases, desired_of, facts_of, shown, stack_of

@@ -20,7 +20,6 @@ from pvekit.model.stack import Stack, load
 from pvekit.model.units import MIB, parse_size
 from tests.provision.simulated import changed, stored
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@here"
 FRAME: dict[str, Any] = {
     "pvekit": 1,
     "name": "home",
@@ -36,7 +35,6 @@ STORAGES: dict[str, Any] = {
     "local": {"content": ["iso", "import", "vztmpl"], "free": "100GiB"},
     "local-lvm": {"content": ["images", "rootdir"], "free": "100GiB"},
 }
-FULL = {"/": True, "/vms": True, "/storage": True, "/nodes": True, "/sdn": True, "/pool": True}
 
 
 def cases(folder: Path) -> list[Any]:
@@ -86,7 +84,7 @@ def _exists(vm: DesiredVm, about: Mapping[str, Any], stack: str, node: str) -> V
     stage = Stage(about.get("stage", "ready"))
     seed = f"local:iso/pvekit.{stack}.{vm.name}.0123456789ab.iso" if stage is not Stage.READY else ""
     found = stored(vm, stack, stage=stage, node=about.get("node", node), vmid=about.get("vmid", 0), seed=seed)
-    found = changed(found, {key: value for key, value in about.get("set", {}).items()})
+    found = changed(found, about.get("set", {}))
     row = replace(
         found.row,
         running=about.get("running", found.row.running),
@@ -148,7 +146,7 @@ def _size(text: str | int) -> int:
 
 
 def host_of(case: Mapping[str, Any], nodes: Mapping[str, Any]) -> HostFacts:
-    """Return version, permissions (``{path: [privilege, ...]}``; a path that ends with ! does not propagate), bridges."""
+    """Return version, permissions and bridges; a path of permissions that ends with ! does not propagate."""
     given = case.get("permissions", "all")
     permissions: Mapping[str, Mapping[str, bool]] | Missing = Missing("/access/permissions", "not asked")
     if given != "all":
