@@ -22,11 +22,12 @@ from typing import Any
 from pvekit.model import mark
 from pvekit.model.desired import mac_for
 
-THREE = """\
-  one: {}
-  two: {disks: [{size: 1GiB}, {size: 1GiB, serial: data}]}
-  three: {password: "env:CHAOS_PASSWORD"}
-"""
+VMS = {
+    "one": "  one: {}\n",
+    "two": "  two: {disks: [{size: 1GiB}, {size: 1GiB, serial: data}]}\n",
+    "three": '  three: {password: "env:CHAOS_PASSWORD"}\n',
+}
+ALL = "".join(VMS.values())
 PASSWORD = "a password nobody may find"
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,7 +83,7 @@ class Arena:
         """Return a stack name that was not used before."""
         return f"s{next(self._names)}"
 
-    def stack(self, name: str, vms: str = THREE, *, image: Path | None = None, login: bool = False) -> Path:
+    def stack(self, name: str, vms: str = ALL, *, image: Path | None = None, login: bool = False) -> Path:
         """Write a stack file and return its path."""
         who = (
             "login: {user: root@pam, password: 'env:CHAOS_ROOT'}"
@@ -130,11 +131,17 @@ class Arena:
         found: dict[str, Any] = json.loads(self._door.getresponse().read())
         return found
 
+    def tasks_about(self, name: str) -> str:
+        """Return the logs of the node's tasks that name a stack, in the order in which they ended."""
+        logs = sorted((self.state / "tasks").glob("*.log"), key=lambda path: path.stat().st_mtime)
+        return "\n".join(f"{path.stat().st_mtime} {path.name}\n{path.read_text()}" for path in logs
+                         if name in re.split(r"[.:/]", path.read_text()))  # fmt: skip
+
     def settled(self, name: str, *, image: Path | None = None) -> dict[str, Any]:
         """Demand that nothing is left over, and return the VMs in a form that is the same for every stack."""
         found = self.look(name)
         for key in ("stray_images", "half_made", "isos", "hidden", "uploads", "running_unknown"):
-            assert found[key] == [], (key, found[key])
+            assert found[key] == [], (key, found[key], self.tasks_about(name))
         digest = hashlib.sha256((image or self.image).read_bytes()).hexdigest()[:12]
         assert found["imports"].count(f"tiny-{digest}.qcow2") == 1, found["imports"]
         assert len(set(found["imports"])) == len(found["imports"])

@@ -97,9 +97,8 @@ def test_every_request(arenas: list[Arena]) -> None:
     sweep.run(arenas, missed)
     for when in ("before", "after"):
         assert kinds(whole, sweep, when) == []
-    print(
-        f"\nK = {count} requests; died {sweep.died.total() - nowhere(sweep)} times, {nowhere(sweep)} runs ended first;"
-    )
+    deadly = sweep.died.total() - nowhere(sweep)
+    print(f"\nK = {count} requests; {deadly} deaths, {nowhere(sweep)} runs ended before theirs")
     print(f"{len(set(whole['sent']))} kinds of request, each met before and after; {time.monotonic() - begin:.0f} s")
 
 
