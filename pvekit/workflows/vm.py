@@ -14,6 +14,14 @@ from pvekit.workflows.status import VmState, find
 SHUTDOWN_SECONDS = 120
 
 
+_HINTS = {
+    # qemu-server, PVE/QemuConfig.pm __snapshot_check_running and has_feature
+    "snapshot feature is not available": "One of its disks cannot be snapshotted: a raw file, a raw device or thick "
+    "LVM. Files can: format: qcow2, which pvekit chooses for new disks on such storages.",
+}
+"""What helps, by PVE's own words."""
+
+
 def restart(session: Session, name: str, emit: Emit) -> None:
     """Stop the VM (cleanly if the guest answers within two minutes) and start it, so that pending changes apply."""
     state = find(session, name)
@@ -57,6 +65,6 @@ def _task(session: Session, state: VmState, title: str, emit: Emit, begin: Calla
         raise TaskFailed(
             f"{result.exitstatus}\n{result.tail()}".strip(),
             where=f"{state.vm} (VMID {state.vmid}): {title}",
-            hint=f"The whole log is on the node under {upid}",
+            hint=_HINTS.get(result.exitstatus, f"The whole log is on the node under {upid}"),
         )
     emit(Event(Kind.DONE, state.vm, title, "", seconds))
