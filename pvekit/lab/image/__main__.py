@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pvekit.lab.doors import DoorError
-from pvekit.lab.image import build
+from pvekit.lab.image.build import build
 
 
 def main() -> int:

@@ -32,7 +32,7 @@ def cpu_model(config: Mapping[str, str], accelerator: Accelerator) -> str:
     model = "max" if wanted.startswith("custom-") else _MODELS.get(wanted, wanted)
     if config.get("ostype", "") in {"win8", "win10", "win11"}:
         model += f",{_HYPERV}"
-    flags = [flag for flag in pairs.get("flags", "").split(";") if flag[:1] in "+-" and flag[1:] != "hidden"]
+    flags = [flag for flag in pairs.get("flags", "").split(";") if flag.startswith(("+", "-"))]
     if pairs.get("hidden") == "1":
         flags.append("kvm=off")
     return ",".join((model, *flags))

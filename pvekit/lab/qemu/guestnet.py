@@ -59,7 +59,9 @@ def around(static: Static) -> GuestNet:
     """
     network, guest = static.interface.network, static.interface.ip
     inside = [server for server in static.nameservers if server in network and server != guest]
-    gateway = static.gateway if static.gateway in network and static.gateway != guest else None
+    gateway = static.gateway
+    if gateway is None or gateway not in network or gateway == guest:
+        gateway = None
     dns = inside[0] if inside else None
     free = (address for address in _hosts(network) if address not in {guest, gateway, dns})
     if dns is None:
