@@ -37,6 +37,12 @@ class DesiredSeed:
     search: tuple[str, ...] = ()
     user_data: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def digest(self) -> str:
+        """Return a digest of all but the keys and the instance id: what only the first boot takes in."""
+        fixed = replace(self, ssh_keys=(), instance_id="")
+        return hashlib.sha256(repr(fixed).encode()).hexdigest()[:12]
+
     def with_keys(self, keys: tuple[str, ...]) -> DesiredSeed:
         """Return the seed with these public keys for its user, each once."""
         return replace(self, ssh_keys=tuple(dict.fromkeys(keys)))

@@ -30,7 +30,8 @@ class Mark:
     """What pvekit writes into a VM's description.
 
     ``provision`` is the digest of the inputs that were last provisioned, ``host_key`` the guest's public SSH host
-    key as read through the agent, ``seed`` the volume id of the attached seed ISO (empty once it is gone).
+    key as read through the agent, ``seed`` the volume id of the attached seed ISO (empty once it is gone), ``first``
+    the digest of the settings of the first boot, which later changes of the stack file do not reach.
     """
 
     stack: str
@@ -40,6 +41,7 @@ class Mark:
     provision: str = ""
     host_key: str = ""
     seed: str = ""
+    first: str = ""
 
     def with_stage(self, stage: Stage, **fields: str) -> Mark:
         """Return the mark one stage further."""
@@ -82,6 +84,7 @@ def write(text: str, mark: Mark) -> str:
         "provision": mark.provision,
         "host_key": mark.host_key,
         "seed": mark.seed,
+        "first": mark.first,
     }
     body = json.dumps({key: value for key, value in fields.items() if value}, sort_keys=True)
     body = body.replace("<", "\\u003c").replace(">", "\\u003e").replace("--", "-\\u002d")
@@ -107,6 +110,7 @@ def read(description: str) -> Mark | None:
             provision=str(fields.get("provision", "")),
             host_key=str(fields.get("host_key", "")),
             seed=str(fields.get("seed", "")),
+            first=str(fields.get("first", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

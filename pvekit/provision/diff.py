@@ -222,10 +222,17 @@ def _locked(vm: DesiredVm, own: VmFacts, chain: Sequence[Action]) -> list[str]:
 
 
 def _notes(vm: DesiredVm, own: VmFacts, *, restart: bool) -> list[str]:
+    notes = [*vm.notes]
     waiting = sorted({*own.pending, *own.removed})
-    if not waiting or restart or not own.row.running:
-        return [*vm.notes]
-    return [*vm.notes, f"{vm.name}: {', '.join(waiting)} wait for a restart (pvekit restart {vm.name})"]
+    if waiting and not restart and own.row.running:
+        verb = "wait" if len(waiting) > 1 else "waits"
+        notes.append(f"{vm.name}: {', '.join(waiting)} {verb} for a restart (pvekit restart {vm.name})")
+    if own.mark is not None and own.mark.first and vm.seed is not None and own.mark.first != vm.seed.digest:
+        notes.append(
+            f"{vm.name}: user, password, addresses, name servers or user_data are not those of its first boot; they "
+            f"reach only a new VM (pvekit down --only {vm.name}, then up)"
+        )
+    return notes
 
 
 def _unmarked(vm: DesiredVm, own: VmFacts) -> list[str]:

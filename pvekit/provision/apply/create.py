@@ -19,7 +19,7 @@ def create(job: Job, action: Action, context: Context) -> None:
     """Create the VM, then grow the disks that were made from an image."""
     vm = job.vms[action.vm]
     seed = job.seeds.get(vm.name, "")
-    mark = Mark(job.stack, vm.name, vm.kind, Stage.CREATED, seed=seed)
+    mark = Mark(job.stack, vm.name, vm.kind, Stage.CREATED, seed=seed, first=vm.seed.digest if vm.seed else "")
     body = _body(job, vm, mark)
     taken = {row.vmid for row in job.facts.rows if row.lock != "create"}
     for attempt in range(_VMID_TRIES):
