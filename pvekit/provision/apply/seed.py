@@ -13,6 +13,7 @@ from pvekit.adapters import pve as api
 from pvekit.adapters.iso import write_iso
 from pvekit.engine import Context
 from pvekit.model.cloudinit import LABEL
+from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import NotFound
 from pvekit.model.mark import Stage
 from pvekit.model.plan import Action
@@ -79,21 +80,25 @@ def settle(job: Job, action: Action, context: Context) -> None:
 
 
 def unseed(job: Job, action: Action, context: Context) -> None:
-    """Delete every seed of this VM, those of interrupted runs included."""
+    """Delete every seed of this VM, those of interrupted runs included: they may have chosen another node for it."""
     vm = job.vms[action.vm]
     start = f"{vm.iso_storage}:iso/{prefix(job.stack, vm.name)}"
+    for node in _nodes(job, vm):
+        # A copy whose UPID was lost on the way may still be under way, and would bring the seed back.
+        for task in api.node_tasks(job.pve, node, running=True):
+            if task.type == "imgcopy":
+                job.poller.wait(task.upid)
+        for volume in api.content(job.pve, node, vm.iso_storage, "iso"):
+            if volume.volid.startswith(start):
+                context.log(f"deleting {volume.volid}")
+                _delete(job, vm.name, node, volume.volid, context)
+
+
+def _nodes(job: Job, vm: DesiredVm) -> list[str]:
+    """Return the nodes whose ISO storage may hold a seed of the VM: its own, and all others unless it is shared."""
     node = job.live[vm.name].node
-
-    def left() -> list[str]:
-        volumes = api.content(job.pve, node, vm.iso_storage, "iso")
-        return [volume.volid for volume in volumes if volume.volid.startswith(start)]
-
-    for volid in left():
-        context.log(f"deleting {volid}")
-        try:
-            _delete(job, vm.name, node, volid, context)
-        except NotFound:
-            context.log(f"{volid} is gone already")
+    there = [row for row in job.facts.storages if row.name == vm.iso_storage and row.active]
+    return [node, *(row.node for row in there if not row.shared and row.node != node)]
 
 
 def _delete(job: Job, name: str, node: str, volid: str, context: Context) -> None:
@@ -102,4 +107,7 @@ def _delete(job: Job, name: str, node: str, volid: str, context: Context) -> Non
     def gone() -> bool:
         return all(volume.volid != volid for volume in api.content(job.pve, node, storage, "iso"))
 
-    job.task(name, context, lambda: api.delete_volume(job.pve, node, volid), gone)
+    try:
+        job.task(name, context, lambda: api.delete_volume(job.pve, node, volid), gone)
+    except NotFound:
+        context.log(f"{volid} is gone already")
