@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pvekit.cli.hints import complete
 from pvekit.cli.plain import first_line, seconds_text
 from pvekit.model.event import Emit, Event, Kind
 
@@ -46,7 +47,9 @@ def _line(console: Console, event: Event) -> None:
         return
     word, colour = _WORD[event.kind]
     who = f"{event.vm}: {event.step} " if event.vm else f"{event.step} "
-    console.print(Text.assemble(who, (f"{word}{seconds_text(event.seconds)}", colour), first_line(event.text)))
+    console.print(
+        Text.assemble(who, (f"{word}{seconds_text(event.seconds)}", colour), first_line(complete(event.text)))
+    )
 
 
 class Board:

@@ -12,6 +12,7 @@ import click
 
 import pvekit.cli.commands
 from pvekit import __version__
+from pvekit.cli.hints import complete
 from pvekit.model.errors import PvekitError, StackInvalid
 
 USAGE = 64
@@ -69,7 +70,7 @@ def show_error(error: PvekitError) -> None:
             click.echo(str(problem), err=True)
     click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
     if error.hint:
-        click.echo(f"{click.style('next:', bold=True)} {error.hint}", err=True)
+        click.echo(f"{click.style('next:', bold=True)} {complete(error.hint)}", err=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import click
 
+from pvekit.cli.hints import DEFAULT, remember
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
-stack_argument = click.argument("stack", type=_FILE, envvar="PVEKIT_STACK", default="stack.yaml")
+stack_argument = click.argument("stack", type=_FILE, envvar="PVEKIT_STACK", default=DEFAULT, callback=remember)
 """The stack file; without it ``stack.yaml`` in the working folder, or what PVEKIT_STACK names."""
 stack_option = click.option(
     "-s",
     "--stack",
     type=_FILE,
     envvar="PVEKIT_STACK",
-    default="stack.yaml",
+    default=DEFAULT,
+    callback=remember,
     show_default=True,
     show_envvar=True,
     help="The stack file.",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import click
 
+from pvekit.cli.hints import complete
 from pvekit.model.event import Event, Kind
 
 PATIENCE = 5.0
@@ -89,7 +90,7 @@ class Plain:
             case Kind.SKIP:
                 self._running.pop(key, None)
             case Kind.NOTE:
-                self._write(f"{_who(key)} note: {event.text}")
+                self._write(f"{_who(key)} note: {complete(event.text)}")
 
     def _log(self, step: _Running, line: str) -> None:
         if line in _QUIET or (step.tail and step.tail[-1] == line):

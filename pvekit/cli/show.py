@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from pvekit.cli.hints import complete
 from pvekit.model.plan import Action, Change, Cost, Effect, Plan, Verb
 from pvekit.model.units import GIB, format_size
 
@@ -100,7 +101,7 @@ def _cost_lines(costs: Iterable[Cost]) -> list[str]:
 
 
 def _notes(notes: Iterable[str]) -> list[str]:
-    return [f"note: {note}" for note in notes]
+    return [f"note: {complete(note)}" for note in notes]
 
 
 def as_json(value: Any) -> str:

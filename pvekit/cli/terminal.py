@@ -73,9 +73,11 @@ def _copy_in(console: Duplex, closed: threading.Event, stdin: int) -> None:
                 silent = 0.0
             continue
         data = os.read(stdin, 4096)
-        if not data or LEAVE in data:
+        typed, leave, _ = data.partition(LEAVE)
+        if typed:
+            console.send(typed)
+        if leave or not data:
             return
-        console.send(data)
         silent = 0.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,24 @@ def test_help_of(place: Place, name: str) -> None:
     assert pvekit_group.get_command(None, name).help  # type: ignore[arg-type, union-attr]
     assert "\n  -h, --help" in result.out
     assert "..." not in result.out.replace("]...", "")
+
+
+def test_help_loads_next_to_nothing() -> None:
+    """What starts slowly is loaded by those commands only that need it."""
+    heavy = {
+        "pydantic",
+        "requests",
+        "proxmoxer",
+        "paramiko",
+        "ansible_runner",
+        "rich",
+        "yaml",
+        "jinja2",
+        "cryptography",
+    }
+    code = "import sys; from pvekit.cli.main import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not heavy & set(done.stderr.split())
 
 
 def test_version(place: Place) -> None:
@@ -101,7 +120,7 @@ def test_changes_that_need_a_restart(place: Place) -> None:
     place.run("up", place.stack("more", "  one: {}\n"), "-y").ended(0)
     stack = place.stack("more", "  one: {cores: 2, disks: [{size: 2GiB}], tags: [web]}\n")
     place.run("plan", stack).ended(2).says("~ one", "cores: 1 -> 2", "forecast: needs a restart", "1G -> 2G", "[live]")
-    place.run("up", stack, "-y").ended(0).says("wait for a restart (pvekit restart one)")
+    place.run("up", stack, "-y").ended(0).says(f"wait for a restart (pvekit restart -s {stack} one)")
     place.run("status", stack).ended(0).says("cores")
     place.run("restart", "-s", stack, "one").ended(0).says("one: start ok")
     status = json.loads(place.run("status", stack, "--json").ended(0).out)
@@ -139,7 +158,9 @@ def test_snapshot_and_rollback(place: Place) -> None:
     stack = place.stack("snap", "  one: {}\n")
     place.run("snapshot", "-s", stack, "one", "s1").ended(9).says("one does not exist yet", "pvekit up")
     place.run("up", stack, "-y").ended(0)
-    place.run("rollback", "-s", stack, "one", "s1", "-y").ended(9).says("no snapshot s1", "pvekit snapshot")
+    place.run("rollback", "-s", stack, "one", "s1", "-y").ended(9).says(
+        "no snapshot s1", f"pvekit snapshot -s {stack} one NAME"
+    )
     place.run("snapshot", "-s", stack, "one", "s1").ended(0).says("one: snapshot ok")
     place.run("rollback", "-s", stack, "one", "s1").ended(1).says("--yes")
     place.run("rollback", "-s", stack, "one", "s1", "-y").ended(0)
@@ -155,7 +176,9 @@ def test_logs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     files = hollow.guest_files
     stack = place.stack("logs", "  one: {}\n")
     place.run("up", stack, "-y").ended(0)
-    place.run("logs", "-s", stack, "one").ended(12).says("logs cannot be read", "pvekit console one", "--tasks")
+    place.run("logs", "-s", stack, "one").ended(12).says(
+        "logs cannot be read", f"pvekit console -s {stack} one", "--tasks"
+    )
     place.run("logs", "-s", stack, "one", "--tasks").ended(0).says("qmcreate", "qmstart", "OK", "UPID:pve:")
     log = {"/var/log/cloud-init-output.log": b"Cloud-init v. 25.1 finished\n"}
     with monkeypatch.context() as patch:

@@ -48,7 +48,7 @@ def command(
         if not yes:
             confirm("\nDo this?", instead="--yes")
         report = _carried_out(session, planned, only, as_json=as_json)
-    return _report(report, stack, as_json=as_json)
+    return _report(report, as_json=as_json)
 
 
 def _carried_out(session: Session, planned: Planned, only: tuple[str, ...], *, as_json: bool) -> Report:
@@ -62,8 +62,9 @@ def _carried_out(session: Session, planned: Planned, only: tuple[str, ...], *, a
         return carry_out(session, planned, emit, only=only, stop=stop)
 
 
-def _report(report: Report, stack: Path, *, as_json: bool) -> int:
+def _report(report: Report, *, as_json: bool) -> int:
     from pvekit.cli import show
+    from pvekit.cli.hints import complete
     from pvekit.cli.main import show_error
 
     if as_json:
@@ -72,7 +73,7 @@ def _report(report: Report, stack: Path, *, as_json: bool) -> int:
         click.echo()
         rows = [[r.vm, str(r.vmid), r.node, f"ssh {r.user}@{r.address}"] for r in report.reached]
         click.echo(show.table(("VM", "VMID", "NODE", "REACHED BY"), rows))
-        click.echo(f"(pvekit ssh -s {stack} VM logs in with the right key and the pinned host key)")
+        click.echo(complete("(pvekit ssh VM logs in with the right key and the pinned host key)"))
     for outcome in report.failed:
         if outcome.error is not None:
             show_error(outcome.error)
