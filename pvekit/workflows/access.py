@@ -30,7 +30,15 @@ def ssh_argv(session: Session, name: str, command: Sequence[str]) -> list[str]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_known_hosts(path, [(state.address, 22, parse_host_key(state.host_key))])
     argv = ["ssh", "-i", str(key_path()), "-o", f"UserKnownHostsFile={path}", "-o", "GlobalKnownHostsFile=/dev/null"]
-    argv += ["-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no", f"{state.user}@{state.address}"]
+    argv += [
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        "UpdateHostKeys=no",
+        "-o",
+        "IdentitiesOnly=yes",
+        f"{state.user}@{state.address}",
+    ]
     return [*argv, *(["--", *command] if command else [])]
 
 
