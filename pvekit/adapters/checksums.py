@@ -127,10 +127,18 @@ def _get(url: str) -> str | None:
             body = answer.raw.read(_MAX_LIST + 1, decode_content=True)
     except requests.RequestException as error:
         raise HostUnreachable(
-            f"the checksum list could not be fetched: {error}",
+            f"the checksum list could not be fetched: {_why(error)}",
             where=url,
             hint="Check the network, or write the checksum into the stack file.",
         ) from error
     if len(body) > _MAX_LIST:
         raise ImageInvalid("too large for a checksum list", where=url, hint="Check the address of the list.")
     return str(body.decode("utf-8", errors="replace"))
+
+
+def _why(error: requests.RequestException) -> str:
+    """Return the last word of an error that urllib3 has wrapped several times."""
+    if error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"
+    inner = error.args[0] if error.args else error
+    return str(getattr(inner, "reason", inner)).rpartition(": ")[2]

@@ -13,6 +13,7 @@ from types import FrameType
 FIRST = "\nstopping: running tasks are brought to a clean end. Ctrl-C again leaves at once.\n"
 SECOND = "\nleft at once: tasks may still run on the node. Run the same command again: it looks first, then goes on.\n"
 INTERRUPTED = 130
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
 @contextmanager
@@ -25,6 +26,9 @@ def stoppable() -> Iterator[threading.Event]:
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
+            if sys.stdout.isatty():
+                # The live view hides the cursor, and nobody else will show it again.
+                os.write(sys.stdout.fileno(), _SHOW_CURSOR)
             _say(SECOND)
             os._exit(INTERRUPTED)
         stop.set()

@@ -132,6 +132,17 @@ def test_checksum_of_a_download_does_not_match(place: Place, web: str) -> None:
     assert place.seeds("download") == []
 
 
+def test_image_that_cannot_be_downloaded(place: Place, web: str) -> None:
+    nowhere = "http://127.0.0.1:9/x.qcow2"
+    stack = place.stack("dead", "  one: {}\n", image=f"{{url: '{nowhere}', sha256: {'2' * 64}}}")
+    result = place.run("up", stack, "-y").ended(10)
+    result.says("error: image tiny: download failed", "Connection refused", f"next: Is {nowhere} right")
+    stack = place.stack("dead", "  one: {}\n", image=f"{{url: '{web}', checksums: 'http://127.0.0.1:9/SUMS'}}")
+    result = place.run("up", stack, "-y").ended(4)
+    result.says("http://127.0.0.1:9/SUMS: the checksum list could not be fetched: [Errno 111] Connection refused\n")
+    place.run("down", stack, "--confirm", "dead").ended(0)
+
+
 def test_image_that_is_larger_than_the_disk(place: Place) -> None:
     place.image.write_bytes(qcow2(3 * GIB))
     stack = place.stack("large", "  one: {}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pvekit.adapters import pve as api
 from pvekit.engine import Context
-from pvekit.model.errors import ImageInvalid, PvekitError
+from pvekit.model.errors import ImageInvalid, TaskFailed
 from pvekit.model.plan import Action
 from pvekit.provision.apply.job import Job, ResolvedImage
 
@@ -27,15 +27,19 @@ def image(job: Job, action: Action, context: Context) -> None:
         context.log(f"bringing {volid}")
         try:
             job.task("", context, lambda: _bring(job, found, node, storage, context), there, abort=True)
-        except PvekitError as error:
+        except TaskFailed as error:
             if "checksum" not in str(error).lower():
-                raise
+                raise TaskFailed(error.message, where=f"image {name}", hint=_hint(found, error)) from error
             raise ImageInvalid(
                 f"{error.message}\n  expected {found.algorithm}: {found.checksum}",
                 where=f"image {name}",
                 hint="The publisher may have replaced it: compare its checksum list, then write the new checksum.",
             ) from error
     job.volumes[name, storage, node] = volid
+
+
+def _hint(found: ResolvedImage, error: TaskFailed) -> str:
+    return f"Is {found.url} right, and can the node reach it? {error.hint}" if found.url else error.hint
 
 
 def _bring(job: Job, found: ResolvedImage, node: str, storage: str, context: Context) -> str:
