@@ -27,6 +27,11 @@ VMS = {
     "two": "  two: {disks: [{size: 1GiB}, {size: 1GiB, serial: data}]}\n",
     "three": '  three: {password: "env:CHAOS_PASSWORD"}\n',
 }
+CHANGED = (
+    "  two: {cores: 2, description: changed, tags: [blue],"
+    " disks: [{size: 2GiB}, {size: 2GiB, serial: data}, {size: 1GiB}]}\n"
+)
+"""The VM "two", with changes that PVE applies at once, that wait for a restart, that grow disks and make one."""
 ALL = "".join(VMS.values())
 PASSWORD = "a password nobody may find"
 ROOT = Path(__file__).resolve().parents[2]

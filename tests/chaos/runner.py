@@ -98,7 +98,7 @@ def up(order: dict[str, Any], wire: Wire) -> dict[str, Any]:
     found: dict[str, Any] = {"sent": wire.sent, "error": "", "text": "", "left": None, "planned": []}
     try:
         with open_session(Path(order["stack"])) as session:
-            planned = make_plan(session)
+            planned = make_plan(session, restart=bool(order.get("restart")))
             found["planned"] = [action.id for action in planned.plan.actions]
             if not planned.plan.empty:
                 report = carry_out(session, planned, lambda _event: None, stop=Hasty())

@@ -10,11 +10,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chaos.arena import Arena, arena
+from tests.chaos.arena import CHANGED, VMS, Arena, arena
 
 WORKERS = 2
 pytestmark = pytest.mark.slow
@@ -61,17 +62,17 @@ def deaths(count: int) -> list[Death]:
     return [{"at": at, "when": when} for at in range(1, count + 1) for when in ("before", "after")]
 
 
-def finished(place: Arena, name: str, **order: Any) -> dict[str, Any]:
+def finished(place: Arena, name: str, *, image: Path | None = None, restart: bool = False) -> dict[str, Any]:
     """Run `up` to its end, then once more: it must find nothing to do and write nothing."""
     stack = place.folder / f"{name}.yaml"
-    again = place.up(stack)
+    again = place.up(stack, restart=restart)
     assert (again["error"], again["text"]) == ("", "")
     assert again["left"] in ([], None)
     third = place.up(stack)
     assert third["error"] == ""
     assert third["planned"] == []
     assert [request for request in third["sent"] if not request.startswith("GET ")] == []
-    return place.settled(name, **order)
+    return place.settled(name, image=image)
 
 
 def test_every_request(arenas: list[Arena]) -> None:
@@ -128,3 +129,28 @@ def test_requests_about_an_image(arenas: list[Arena]) -> None:
 
     Sweep(one).run(arenas, deaths(count))
     print(f"\n{count} requests until the VM is created, {2 * count} deaths")
+
+
+def test_requests_of_a_change(arenas: list[Arena]) -> None:
+    """A VM that runs gets other settings, larger disks, one more, and a restart."""
+
+    def change(place: Arena, name: str, death: Death) -> dict[str, Any]:
+        assert place.up(place.stack(name, VMS["two"]))["error"] == ""
+        return place.up(place.stack(name, CHANGED), restart=True, **death)
+
+    first = arenas[0].name()
+    whole = change(arenas[0], first, {})
+    assert whole["error"] == ""
+    assert {"two:configure", "two:resize:scsi0", "two:resize:scsi1", "two:restart"} <= set(whole["planned"])
+    wanted = finished(arenas[0], first, restart=True)
+    assert wanted["two"]["config"]["cores"] == "2"
+    assert {"scsi0", "scsi1", "scsi2"} <= set(wanted["two"]["config"])
+
+    def one(place: Arena, death: Death) -> str:
+        name = place.name()
+        died = change(place, name, death)
+        assert finished(place, name, restart=True) == wanted
+        return str(died.get("killed", "nowhere"))
+
+    Sweep(one).run(arenas, deaths(len(whole["sent"])))
+    print(f"\n{len(whole['sent'])} requests of a change, {2 * len(whole['sent'])} deaths")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.arena import VMS, Arena, arena
+from tests.chaos.arena import CHANGED, VMS, Arena, arena
 from tests.chaos.faults import profile
 
 PACE = 0.1
@@ -36,7 +36,8 @@ def arenas() -> Iterator[list[Arena]]:
 class Storm:
     """All seeds still to try, how runs ended, which faults there were, and what went wrong."""
 
-    wanted: dict[str, Any]
+    cold: dict[str, Any]
+    changed: dict[str, Any]
     seeds: deque[int]
     ends: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -52,21 +53,28 @@ class Storm:
                 self.wrong.append(f"PVEKIT_CHAOS_SEED={seed}: {type(error).__name__}: {error}\n  {told}")
 
     def one(self, place: Arena, seed: int) -> None:
+        """Two of three schedules strike a cold `up`, the third a change of a VM that runs."""
         dice = random.Random(f"stack {seed}")
-        names = dice.choice((["one"], ["two"], ["three"], ["one", "three"]))
         name = place.name()
-        stack = place.stack(name, "".join(VMS[vm] for vm in names), login=dice.random() < 0.5)
+        login = dice.random() < 0.5
+        if seed % 3 == 2:
+            assert place.up(place.stack(name, VMS["two"], login=login), pace=PACE)["error"] == ""
+            stack, wanted = place.stack(name, CHANGED, login=login), self.changed
+        else:
+            names = dice.choice((["one"], ["two"], ["three"], ["one", "three"]))
+            stack = place.stack(name, "".join(VMS[vm] for vm in names), login=login)
+            wanted = {vm: self.cold[vm] for vm in names}
         place.faults(asdict(profile(seed)))
-        bad = place.up(stack, pace=PACE, limit=LIMIT)
+        bad = place.up(stack, pace=PACE, limit=LIMIT, restart=True)
         self.faults.update(told.partition(":")[0] for told in place.faults({}))
         self.ends[bad["error"] or "converged"] += 1
         if bad["error"]:
-            good = place.up(stack, pace=PACE, limit=LIMIT)
+            good = place.up(stack, pace=PACE, limit=LIMIT, restart=True)
             assert good["error"] == "", f"after {bad['error']}: {bad['text']}\nnow {good['error']}: {good['text']}"
             assert good["left"] in ([], None)
         else:
             assert bad["left"] == []
-        assert place.settled(name) == {vm: self.wanted[vm] for vm in names}
+        assert place.settled(name) == wanted
 
 
 def seeds() -> list[int]:
@@ -75,10 +83,13 @@ def seeds() -> list[int]:
 
 
 def test_fault_schedules(arenas: list[Arena]) -> None:
-    name = arenas[0].name()
-    assert arenas[0].up(arenas[0].stack(name), pace=PACE)["error"] == ""
+    place, name = arenas[0], arenas[0].name()
+    assert place.up(place.stack(name), pace=PACE)["error"] == ""
+    cold = place.settled(name)
+    assert place.up(place.stack(name, CHANGED), pace=PACE, restart=True)["error"] == ""
+    changed = {"two": place.settled(name)["two"]}
     begin = time.monotonic()
-    storm = Storm(arenas[0].settled(name), deque(seeds()))
+    storm = Storm(cold, changed, deque(seeds()))
     total = len(storm.seeds)
     threads = [threading.Thread(target=storm.work, args=(place,)) for place in arenas]
     for thread in threads:
