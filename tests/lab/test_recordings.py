@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Figure
 from tests.lab.replay import RECORDINGS, replay
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not RECORDINGS.exists(), reason=f"the recordings are not at {RECORDINGS}")
-def test_replayed_requests_match(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replayed_requests_match(tmp_path: Path, figure: Figure) -> None:
     summary = replay(tmp_path)
-    with capsys.disabled():
-        print("\n" + "\n".join(summary.lines()))
+    for line in summary.lines():
+        figure(line)
     assert summary.share("status_ok") >= 0.99
     assert summary.share("shape_ok") >= 0.99
     assert summary.share("reason_ok") >= 0.99

@@ -1,0 +1,31 @@
+"""Figures that a test measured are shown after the run, whoever ran it (``-n 2`` included)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Figure = Callable[[str], None]
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Return a function that takes one line for the end of the run."""
+    return lambda text: record_property("figure", text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures of all tests, each after its test's name."""
+    found = [
+        (report.nodeid.partition("::")[2], str(value))
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == "figure"
+    ]
+    if found:
+        terminalreporter.section("figures")
+    for test, text in found:
+        terminalreporter.write_line(f"{test}: {text}")
