@@ -76,17 +76,9 @@ def write(text: str, mark: Mark) -> str:
 
     The comment is JSON with ``<``, ``>`` and ``--`` escaped, so that no value can end it.
     """
-    fields = {
-        "stack": mark.stack,
-        "vm": mark.vm,
-        "kind": mark.kind,
-        "stage": mark.stage.value,
-        "provision": mark.provision,
-        "host_key": mark.host_key,
-        "seed": mark.seed,
-        "first": mark.first,
-    }
-    body = json.dumps({key: value for key, value in fields.items() if value}, sort_keys=True)
+    fields = {"stack": mark.stack, "vm": mark.vm, "kind": mark.kind, "stage": mark.stage.value}
+    more = {"provision": mark.provision, "host_key": mark.host_key, "seed": mark.seed}
+    body = json.dumps({**fields, **{key: value for key, value in more.items() if value}}, sort_keys=True)
     body = body.replace("<", "\\u003c").replace(">", "\\u003e").replace("--", "-\\u002d")
     own = strip(text)
     return f"{own}\n\n<!-- pvekit {body} -->" if own else f"<!-- pvekit {body} -->"

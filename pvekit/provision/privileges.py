@@ -247,7 +247,9 @@ def pveum_lines(lacking: Iterable[Need], token_id: str, permissions: Permissions
         by_path.setdefault(need.path, set()).add(need.privilege)
     by_privileges: dict[frozenset[str], list[str]] = {}
     for path, privileges in sorted(by_path.items()):
-        kept = {name for name in held_at(path, permissions or {}) if name.startswith(_matters(path))}
+        held = held_at(path, permissions or {})
+        # What does not hold below was given on the path itself, and stays.
+        kept = {name for name, below in held.items() if below and name.startswith(_matters(path))}
         by_privileges.setdefault(frozenset(privileges | kept), []).append(path)
     user = token_id.partition("!")[0]
     lines: list[str] = []

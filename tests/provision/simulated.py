@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pvekit.model.desired import DesiredVm
 from pvekit.model.facts import VmFacts, VmRow
 from pvekit.model.mark import Mark, Stage, vmid_for, write
+from pvekit.model.plan import Action, Verb
 from pvekit.model.units import MIB, format_pve_size
 
 FIRMWARE = {"efidisk0": "efitype=4m,ms-cert=2023k,{keys},size=4M", "tpmstate0": "size=4M,version=v2.0"}
@@ -68,3 +70,22 @@ def changed(facts: VmFacts, values: Mapping[str, str | None]) -> VmFacts:
     """Return the facts with other values in the configuration; None removes a key."""
     config = {key: value for key, value in {**facts.config, **values}.items() if value is not None}
     return replace(facts_of(facts.row, config, facts.mark), pending=facts.pending, removed=facts.removed)
+
+
+def written(vm: DesiredVm, facts: VmFacts, actions: Iterable[Action]) -> VmFacts:
+    """Return the VM after its configuration was written, disks were grown, and it was restarted."""
+    made = stored_config(vm, facts.row.vmid)
+    config = dict(facts.wanted)
+    for action in actions:
+        for change in action.changes:
+            if action.verb is Verb.RESIZE:
+                config[change.target] = re.sub(r"size=\w+", f"size={change.after}", config[change.target])
+            elif change.after is None:
+                del config[change.target]
+            elif change.target == "description" and facts.mark is not None:
+                config["description"] = write(change.after, facts.mark)
+            elif change.before is None and change.target in {*vm.create_only, *(disk.slot for disk in vm.disks)}:
+                config[change.target] = made[change.target]
+            else:
+                config[change.target] = change.after
+    return facts_of(facts.row, config, facts.mark)
