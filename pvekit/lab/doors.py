@@ -24,8 +24,8 @@ class VmStart:
     """All that is needed to start a VM.
 
     ``config`` is the effective PVE configuration (``cores`` is ``"2"``, ``scsi0`` is
-    ``"local:100/vm-100-disk-0.qcow2"``), ``volumes`` the absolute path of every volume id named in it, ``address`` the loopback address that the guest's
-    ports are forwarded to.
+    ``"local:100/vm-100-disk-0.qcow2"``), ``volumes`` the absolute path of every volume id named in it, ``address``
+    the loopback address that the guest's ports are forwarded to.
     """
 
     vmid: int
