@@ -88,8 +88,10 @@ class Arena:
         """Return a stack name that was not used before."""
         return f"s{next(self._names)}"
 
-    def stack(self, name: str, vms: str = ALL, *, image: Path | None = None, login: bool = False) -> Path:
-        """Write a stack file and return its path."""
+    def stack(
+        self, name: str, vms: str = ALL, *, image: Path | None = None, login: bool = False, read: str = "60s"
+    ) -> Path:
+        """Write a stack file and return its path. ``read`` is how long to wait for an answer."""
         who = (
             "login: {user: root@pam, password: 'env:CHAOS_ROOT'}"
             if login
@@ -100,6 +102,7 @@ class Arena:
             f"pvekit: 1\nname: {name}\nhost:\n"
             f"  endpoint: https://127.0.0.1:{self._facts['port']}\n"
             f"  fingerprint: '{self._facts['fingerprint']}'\n  {who}\n"
+            f"  timeouts: {{read: {read}}}\n"
             "defaults: {kind: debian, image: tiny, storage: data, memory: 64MiB, cores: 1, disks: [{size: 1GiB}]}\n"
             f"images: {{tiny: {{path: {image or self.image}}}}}\nvms:\n{vms}"
         )

@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 
 # Names of faults of the request, with the answer they give.
 REQUESTS = (
-    "drop before", "drop after", "500", "596 before", "596 after", "503 before", "503 after", "lock", "ticket",
+    "drop before", "drop after", "silence", "500", "596 before", "596 after", "503 before", "503 after", "lock",
+    "ticket",
 )  # fmt: skip
-TASKS = ("task lock", "slow task", "no start")
+OTHERS = ("handshake", "task lock", "slow task", "no start")
+DROP, SILENCE = 0, -1
 LOCKED_TASKS = frozenset({"qmcreate", "qmstart", "qmconfig", "resize"})
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One wrong answer: ``acts`` tells whether the node does first what was asked; status 0 drops the connection."""
+    """One wrong answer, or none (``DROP``, ``SILENCE``); ``acts`` tells whether the node does first what was asked."""
 
     status: int
     reason: str
@@ -26,8 +28,9 @@ class Fault:
 
 
 FAULTS = {
-    "drop before": Fault(0, "", acts=False),
-    "drop after": Fault(0, "", acts=True),
+    "drop before": Fault(DROP, "", acts=False),
+    "drop after": Fault(DROP, "", acts=True),
+    "silence": Fault(SILENCE, "", acts=True),
     "500": Fault(500, "internal server trouble", acts=False),
     "596 before": Fault(596, "Connection timed out", acts=False),
     "596 after": Fault(596, "Broken pipe", acts=True),
@@ -52,7 +55,7 @@ class Profile:
 def profile(seed: int) -> Profile:
     """Return the profile of a seed."""
     dice = random.Random(seed)
-    every = REQUESTS + TASKS
+    every = REQUESTS + OTHERS
     kinds = every if dice.random() < 0.3 else tuple(dice.sample(every, dice.randint(1, 4)))
     return Profile(seed, dice.choice((0.02, 0.05, 0.1, 0.2, 0.35)), kinds, dice.choice((0.05, 0.2, 0.6)))
 
@@ -88,6 +91,8 @@ class Script:
         usable = [kind for kind in REQUESTS if kind in self.profile.kinds]
         usable = [kind for kind in usable if kind != "ticket" or ticket]
         usable = [kind for kind in usable if kind != "lock" or (method in ("PUT", "POST") and "/qemu" in path)]
+        # Silence costs the time that the client waits.
+        usable = [kind for kind in usable if kind != "silence" or dice.random() < 0.3]
         if not usable:
             return None
         kind = dice.choice(usable)
@@ -101,6 +106,10 @@ class Script:
     def delay(self, task: str) -> float:
         """Return how many seconds a task of this type takes longer."""
         return self.profile.slow if self._hit(task, "slow task") else 0.0
+
+    def handshake(self) -> bool:
+        """Return whether a connection is dropped before it is secure."""
+        return self._hit("connection", "handshake")
 
     def no_start(self) -> bool:
         """Return whether a machine does not start."""

@@ -33,7 +33,7 @@ from pvekit.lab.server import Handler, LabServer
 from pvekit.lab.settings import Settings
 from pvekit.lab.store import write_atomic
 from pvekit.lab.tasks import Task, Tasks
-from tests.chaos.faults import Fault, Profile, Script
+from tests.chaos.faults import DROP, SILENCE, Fault, Profile, Script
 
 NO_FAULTS = Script(Profile(0))
 
@@ -79,6 +79,14 @@ class ChaosMachines(HollowMachines):
         super().start(vm, log)
 
 
+class ChaosServer(LabServer):
+    """Shakes hands, or hangs up."""
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if not Chaos.script.handshake():
+            super().finish_request(request, client_address)
+
+
 class ChaosHandler(Handler):
     """Answers, or fails to."""
 
@@ -106,8 +114,9 @@ class ChaosHandler(Handler):
 
     def _fail(self, fault: Fault) -> None:
         self.fault = None
-        if fault.status == 0:
+        if fault.status in (DROP, SILENCE):
             self.close_connection = True
+            time.sleep(2.0 if fault.status == SILENCE else 0.0)
             self.connection.shutdown(socket.SHUT_RDWR)
         else:
             document = None if fault.status == 401 else {"data": None, "message": f"{fault.reason}\n"}
@@ -155,7 +164,7 @@ def main() -> None:
     lab = Lab(settings, ChaosMachines(settings.state), HollowDisks())
     lab.tasks = ChaosTasks(settings.state / "tasks", {})
     first_secrets(lab)
-    server = LabServer(lab, certificate(settings.state, "pve"))
+    server = ChaosServer(lab, certificate(settings.state, "pve"))
     server.RequestHandlerClass = ChaosHandler
     facts = {"pid": os.getpid(), "port": server.port, "fingerprint": lab.fingerprint}
     write_atomic(settings.state / "daemon.json", json.dumps(facts).encode())

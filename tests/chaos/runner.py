@@ -57,12 +57,14 @@ def play(*_: Any, **__: Any) -> ProvisionResult:
 class Wire:
     """Stands before every exchange with the server: writes it down, and ends the process where it was told to.
 
-    That is before or after request number ``at``, or the first that is called ``like``.
+    That is before or after request number ``at``, or the first that is called ``like``. With ``stop`` for ``when``
+    it does not end the process but asks the run to stop, as Ctrl-C does.
     """
 
     def __init__(self, answer: int, *, at: int = 0, like: str = "", when: str = "") -> None:
         self.answer, self.at, self.like, self.when = answer, at, like, when
         self.sent: list[str] = []
+        self.stop = Hasty()
         self._lock = threading.Lock()
         self._real = transport.Pool.request
 
@@ -73,6 +75,8 @@ class Wire:
             mine = len(self.sent) == self.at or name == self.like
             if mine and self.when == "before":
                 self.die(name)
+            if mine and self.when == "stop":
+                self.stop.set()
         try:
             return self._real(pool, method, target, *rest)
         finally:
@@ -101,7 +105,7 @@ def up(order: dict[str, Any], wire: Wire) -> dict[str, Any]:
             planned = make_plan(session, restart=bool(order.get("restart")))
             found["planned"] = [action.id for action in planned.plan.actions]
             if not planned.plan.empty:
-                report = carry_out(session, planned, lambda _event: None, stop=Hasty())
+                report = carry_out(session, planned, lambda _event: None, stop=wire.stop)
                 found |= ended(report)
     except PvekitError as error:
         found |= {"error": type(error).__name__, "text": f"{error}\nhint: {error.hint}"}

@@ -154,3 +154,22 @@ def test_requests_of_a_change(arenas: list[Arena]) -> None:
 
     Sweep(one).run(arenas, deaths(len(whole["sent"])))
     print(f"\n{len(whole['sent'])} requests of a change, {2 * len(whole['sent'])} deaths")
+
+
+def test_stop_at_every_request(arenas: list[Arena]) -> None:
+    """Ctrl-C at each request: the run ends cleanly, as stopped or (too late) done, and the next one goes on."""
+    first, image = arenas[0].name(), arenas[0].fresh_image()
+    whole = arenas[0].up(arenas[0].stack(first, VMS["two"], image=image))
+    wanted = finished(arenas[0], first, image=image)
+
+    def one(place: Arena, death: Death) -> str:
+        name, fresh = place.name(), place.fresh_image()
+        ended = place.up(place.stack(name, VMS["two"], image=fresh), **death)
+        assert ended["error"] in ("Interrupted", ""), ended["text"]
+        assert finished(place, name, image=fresh) == wanted
+        return str(ended["error"] or "done")
+
+    count = len(whole["sent"])
+    sweep = Sweep(one)
+    sweep.run(arenas, [{"at": at, "when": "stop"} for at in range(1, count + 1)])
+    print(f"\nstopped at {count} requests: {dict(sweep.died)}")

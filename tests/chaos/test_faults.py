@@ -1,10 +1,11 @@
 """Runs under seeded faults: each converges or ends with a PvekitError, and the next one without faults converges.
 
-``PVEKIT_CHAOS_SEED=N`` runs one seed, ``PVEKIT_CHAOS_SEEDS=N`` so many from 0.
+``PVEKIT_CHAOS_SEEDS=N`` runs the one seed N, ``PVEKIT_CHAOS_SEEDS=M:N`` those from M to before N.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
@@ -17,10 +18,12 @@ from typing import Any
 import pytest
 
 from tests.chaos.arena import CHANGED, VMS, Arena, arena
-from tests.chaos.faults import profile
+from tests.chaos.faults import OTHERS, REQUESTS, profile
 
 PACE = 0.1
 """Pauses (of retries, polls, looks) are a tenth as long as in real life."""
+READ = "1s"
+"""A node that stays silent is silent for longer than that."""
 LIMIT = 60
 """Seconds after which a run counts as hung."""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -28,8 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 @pytest.fixture(scope="module")
 def arenas() -> Iterator[list[Arena]]:
-    with arena() as first, arena() as second:
-        yield [first, second]
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(arena()) for _ in range(3)]
 
 
 @dataclass
@@ -50,25 +53,25 @@ class Storm:
                 self.one(place, seed)
             except Exception as error:  # noqa: BLE001 - told below, with its seed
                 told = "\n  ".join(place.faults({}))
-                self.wrong.append(f"PVEKIT_CHAOS_SEED={seed}: {type(error).__name__}: {error}\n  {told}")
+                self.wrong.append(f"PVEKIT_CHAOS_SEEDS={seed}: {type(error).__name__}: {error}\n  {told}")
 
     def one(self, place: Arena, seed: int) -> None:
         """Two of three schedules strike a cold `up`, the third a change of a VM that runs."""
         dice = random.Random(f"stack {seed}")
         name = place.name()
         login = dice.random() < 0.5
+        names = dice.choice((["one"], ["two"], ["three"], ["one", "three"]))
+        vms, wanted = "".join(VMS[vm] for vm in names), {vm: self.cold[vm] for vm in names}
         if seed % 3 == 2:
             assert place.up(place.stack(name, VMS["two"], login=login), pace=PACE)["error"] == ""
-            stack, wanted = place.stack(name, CHANGED, login=login), self.changed
-        else:
-            names = dice.choice((["one"], ["two"], ["three"], ["one", "three"]))
-            stack = place.stack(name, "".join(VMS[vm] for vm in names), login=login)
-            wanted = {vm: self.cold[vm] for vm in names}
+            vms, wanted = CHANGED, self.changed
         place.faults(asdict(profile(seed)))
+        stack = place.stack(name, vms, login=login, read=READ)
         bad = place.up(stack, pace=PACE, limit=LIMIT, restart=True)
         self.faults.update(told.partition(":")[0] for told in place.faults({}))
         self.ends[bad["error"] or "converged"] += 1
         if bad["error"]:
+            stack = place.stack(name, vms, login=login)
             good = place.up(stack, pace=PACE, limit=LIMIT, restart=True)
             assert good["error"] == "", f"after {bad['error']}: {bad['text']}\nnow {good['error']}: {good['text']}"
             assert good["left"] in ([], None)
@@ -77,9 +80,9 @@ class Storm:
         assert place.settled(name) == wanted
 
 
-def seeds() -> list[int]:
-    one = os.environ.get("PVEKIT_CHAOS_SEED")
-    return [int(one)] if one else list(range(int(os.environ.get("PVEKIT_CHAOS_SEEDS", "500"))))
+def seeds() -> range:
+    first, _, last = os.environ.get("PVEKIT_CHAOS_SEEDS", "0:500").partition(":")
+    return range(int(first), int(last or int(first) + 1))
 
 
 def test_fault_schedules(arenas: list[Arena]) -> None:
@@ -100,3 +103,6 @@ def test_fault_schedules(arenas: list[Arena]) -> None:
     for title, counted in (("ends", storm.ends), ("faults", storm.faults)):
         print(f"{title}: " + ", ".join(f"{name} {count}" for name, count in counted.most_common()))
     assert not storm.wrong, "\n\n".join(storm.wrong)
+    if total >= 500:
+        assert set(storm.faults) == {*REQUESTS, *OTHERS}
+        assert storm.ends["converged"] > total / 2
