@@ -24,7 +24,7 @@ def read_facts(pve: api.Pve, stack: str, names: Iterable[str]) -> Facts:
     found = api.resources(pve)
     rows = tuple(_row(vm) for vm in found.vms)
     mine: dict[str, VmRow] = {}
-    for row in rows:
+    for row in (row for vm, row in zip(found.vms, rows, strict=True) if vm.kind == "qemu"):
         name = mark.vm_of(row.tags, stack)
         if name is None:
             continue

@@ -200,7 +200,7 @@ def missing(needed: Iterable[Need], permissions: Permissions) -> tuple[Need, ...
     """Return the needed privileges that the token does not have.
 
     ``permissions`` is the answer of ``/access/permissions``: a privilege counts on its own path, and below it when
-    it propagates; the nearest path that is listed decides.
+    it propagates; the nearest path from which anything propagates decides.
     """
     lacking = (need for need in needed if not _granted(need, permissions))
     # Where the token has rights of its own on the exact path, those given above it would not reach it.
@@ -217,13 +217,17 @@ def _granted(need: Need, permissions: Permissions) -> bool:
 
 
 def held_at(path: str, permissions: Permissions) -> dict[str, bool]:
-    """Return the privileges that hold on a path, each with whether it holds below as well."""
+    """Return the privileges that hold on a path, each with whether it holds below as well.
+
+    What was given on a path without holding below says nothing about what is below: that comes from further above.
+    """
     if path in permissions:
         return dict(permissions[path])
     while path not in ("", "/"):
         path = path.rpartition("/")[0] or "/"
-        if path in permissions:
-            return {name: True for name, below in permissions[path].items() if below}
+        inherited = {name: True for name, below in permissions.get(path, {}).items() if below}
+        if inherited:
+            return inherited
     return {}
 
 
