@@ -24,6 +24,7 @@ _UNNEEDED = (
     "var/cache/debconf/templates.dat-old",
     "var/cache/debconf/config.dat-old",
     "var/lib/dpkg/status-old",
+    "etc/update-motd.d/10-uname",
 )
 
 
@@ -74,10 +75,15 @@ def _write(path: Path, text: str) -> None:
 
 
 def _trim_cloud_init(root: Path) -> None:
-    """Take modules out of cloud-init's lists that cannot apply to this image; each costs an import at first boot."""
-    path = root / "etc/cloud/cloud.cfg"
+    """Take out of cloud-init's configuration what cannot apply here: each module is an import at first boot.
+
+    Comments go too: every stage reads these files anew, by a YAML scanner that goes character by character.
+    """
     names = "|".join(re.escape(name) for name in recipe.CLOUD_MODULES_LEFT_OUT)
-    path.write_text(re.sub(rf"(?m)^ - (?:{names})\n", "", path.read_text()))
+    main = root / "etc/cloud/cloud.cfg"
+    main.write_text(re.sub(rf"(?m)^ - (?:{names})\n", "", main.read_text()))
+    for path in (main, *sorted((root / "etc/cloud/cloud.cfg.d").glob("*.cfg"))):
+        path.write_text(re.sub(r"(?m)^[ \t]*(?:#.*)?\n", "", path.read_text()))
 
 
 def _units(root: Path) -> None:

@@ -46,6 +46,7 @@ DPKG_OPTIONS = (
     "path-include=/usr/share/i18n/locales/en_*",
     "path-include=/usr/share/i18n/locales/i18n*",
     "path-include=/usr/share/i18n/locales/translit_*",
+    "path-exclude=/usr/lib/udev/hwdb.d/*",  # names and quirks of hardware that no guest here has
 )
 
 INITRD_MODULES = ("virtio_scsi", "virtio_blk", "sd_mod", "ahci", "ata_piix", "sr_mod")
@@ -67,6 +68,7 @@ KERNEL_ARGUMENTS = (
     "tsc=nowatchdog",
     "nowatchdog",
     "cryptomgr.notests",
+    "psi=0",
     "systemd.show_status=0",
     "systemd.gpt_auto=0",
     # Each of udev's workers is a fork; on one or two emulated processors many of them only wait for each other
@@ -198,6 +200,26 @@ _COLDPLUG_LEFT_OUT = (
     *("memory_tiering", "platform", "pnp", "thermal", "tty", "vc", "vtconsole", "wmi", "workqueue"),
 )
 
+UNSANDBOXED_SERVICES = (
+    "systemd-journald",
+    "systemd-logind",
+    "systemd-networkd",
+    "systemd-resolved",
+    "systemd-udevd",
+)
+"""systemd's own daemons: setting up each one's sandbox takes the emulated processor as long as the daemon's start."""
+
+_NO_SANDBOX = (
+    "[Service]\n"
+    + "".join(f"{key}=\n" for key in ("DeviceAllow", "IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies",
+                                      "SystemCallArchitectures", "SystemCallFilter"))
+    + "".join(f"{key}=no\n" for key in ("LockPersonality", "MemoryDenyWriteExecute", "PrivateDevices", "PrivateTmp",
+                                        "ProtectClock", "ProtectControlGroups", "ProtectHome", "ProtectHostname",
+                                        "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables",
+                                        "ProtectSystem", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID"))
+    + "ProtectProc=default\n"
+)  # fmt: skip
+
 TREE = Path(__file__).parent / "tree"
 """Files that go into the image as they are; those that begin with ``#!`` are programs."""
 
@@ -209,6 +231,7 @@ def files() -> dict[str, str]:
     found = {str(path.relative_to(TREE)): path.read_text() for path in sorted(TREE.rglob("*")) if path.is_file()}
     trigger = "-udevadm trigger --type=devices --action=add"
     left_out = " ".join(f"--subsystem-nomatch={name}" for name in _COLDPLUG_LEFT_OUT)
+    found |= {f"etc/systemd/system/{name}.service.d/lab.conf": _NO_SANDBOX for name in UNSANDBOXED_SERVICES}
     return found | {
         _INITRAMFS: initramfs_config(),
         "etc/dpkg/dpkg.cfg.d/lab": "".join(f"{option}\n" for option in DPKG_OPTIONS),
