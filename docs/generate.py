@@ -286,6 +286,7 @@ for no disk space. What is missing is printed as `pveum` lines before anything i
 _PRIVILEGES_TAIL = """
 `Sys.Audit` on `/nodes/NODE` is not needed, but lets the plan judge memory and processors. In Proxmox VE a role on a
 path takes the place of what is inherited from above; it does not add to it. Several roles on one path add up.
+`VM.GuestAgent.Unrestricted` is taken instead of the two smaller privileges of the guest agent.
 
 Other commands need what PVE's API asks for them: `pvekit snapshot` `VM.Snapshot`, `pvekit rollback`
 `VM.Snapshot.Rollback` (and `VM.PowerMgmt`), `pvekit console` `VM.Console`, `pvekit down` `VM.Allocate` and

@@ -70,9 +70,7 @@ def _left_alone(vm: DesiredVm, own: VmFacts) -> list[str]:
     for disk in vm.disks:
         now = _read(own.wanted.get(disk.slot, ""))
         if now is not None and now.storage not in (None, disk.storage):
-            notes.append(
-                f"{vm.name}: {disk.slot} is on {now.storage}, not on {disk.storage}; pvekit does not move disks"
-            )
+            notes.append(f"{vm.name}: {disk.slot} is on {now.storage}, not on {disk.storage}; disks are not moved")
     for key, part in _FIXED.items():
         wanted, have = _part(key, part, vm.create_only.get(key)), _part(key, part, own.wanted.get(key))
         if wanted is not None and have is not None and wanted != have:

@@ -38,14 +38,14 @@ def place(vms: Iterable[DesiredVm], facts: Facts) -> tuple[DesiredVm, ...]:
 
 
 def _stays(vm: DesiredVm, row: VmRow) -> list[str]:
-    """Return what differs in where and what the VM is: pvekit does not move VMs."""
+    """Return what differs in where and what the VM is: VMs are not moved."""
     found = []
     if vm.node not in ("auto", row.node):
-        found.append(f"{vm.name}: is on node {row.node}, not on {vm.node}; pvekit does not move VMs")
+        found.append(f"{vm.name}: is on node {row.node}, not on {vm.node}; VMs are not moved")
     if vm.vmid not in (None, row.vmid):
         found.append(f"{vm.name}: has VMID {row.vmid}, not {vm.vmid}; it is decided when the VM is created")
     if vm.pool and row.pool not in ("", vm.pool):
-        found.append(f"{vm.name}: is in pool {row.pool}, not in {vm.pool}; pvekit does not move VMs")
+        found.append(f"{vm.name}: is in pool {row.pool}, not in {vm.pool}; VMs are not moved")
     return found
 
 

@@ -50,7 +50,7 @@ def test_the_plan_of_the_applied_state_is_empty(text: str) -> None:
     facts = world(stack, vms)
     plan = plan_for(stack.name, place(vms, facts), facts)
     assert shown(replace(plan, notes=())) == ""
-    assert [note for note in plan.notes if "pvekit does not move VMs" not in note] == []
+    assert [note for note in plan.notes if "VMs are not moved" not in note] == []
 
 
 @LAW
