@@ -62,7 +62,7 @@ def test_the_fast_growpart_leaves_what_it_does_not_know(tmp_path: Path) -> None:
     done = subprocess.run(["sh", str(script), "/dev/no-such-disk", "1"], capture_output=True, text=True, check=False)
     assert done.returncode in {126, 127}  # it tried Debian's, which this machine may lack
     done = subprocess.run(["sh", str(script), "--help"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "usage: growpart [--dry-run] DISK PARTITION\n")
+    assert (done.returncode, done.stdout) == (0, "usage: growpart [--dry-run] [--update MODE] DISK PARTITION\n")
 
 
 def test_boot_loader() -> None:
