@@ -133,6 +133,15 @@ class Arena:
         told: list[str] = json.loads(self._door.getresponse().read())["told"]
         return told
 
+    @contextlib.contextmanager
+    def half_made(self, vmid: int) -> Iterator[None]:
+        """Have a VM that is locked for its creation, with no task that goes on with it."""
+        for method in ("POST", "DELETE"):
+            self._door.request(method, f"/chaos/half/{vmid}")
+            self._door.getresponse().read()
+            if method == "POST":
+                yield
+
     def look(self, name: str) -> dict[str, Any]:
         """Return all that the node holds of a stack."""
         self._door.request("GET", f"/chaos/state?stack={name}")

@@ -3,7 +3,8 @@
     python -m tests.chaos.node --state DIR
 
 Beside the API it answers ``POST /chaos/faults`` (a JSON ``Profile``; an empty object ends all faults) and
-``GET /chaos/state?stack=NAME``.
+``GET /chaos/state?stack=NAME``; ``POST /chaos/half/VMID`` leaves what a node that died while it made a VM leaves, and
+``DELETE`` takes it away.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pvekit.lab.server import Handler, LabServer
 from pvekit.lab.settings import Settings
 from pvekit.lab.store import write_atomic
 from pvekit.lab.tasks import Task, Tasks
+from pvekit.lab.vm.vms import Vm
 from tests.chaos.faults import DROP, SILENCE, Fault, Profile, Script
 
 NO_FAULTS = Script(Profile(0))
@@ -130,8 +132,15 @@ class ChaosHandler(Handler):
             fields = json.loads(text)
             Chaos.script = Script(Profile(**fields)) if fields else NO_FAULTS
             super()._send(Answer(200, "OK", {"told": told}))
-        else:
+        elif path == "/chaos/state":
             super()._send(Answer(200, "OK", state(lab, parse_qs(query)["stack"][0])))
+        else:
+            vmid = int(path.rpartition("/")[2])
+            if self.command == "POST":
+                lab.vms.save(Vm(vmid, "pve", {"lock": "create"}))
+            else:
+                lab.vms.forget(vmid)
+            super()._send(Answer(200, "OK", {}))
 
 
 def state(lab: Lab, stack: str) -> dict[str, Any]:

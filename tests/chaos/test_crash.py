@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pvekit.model import mark
 from tests.chaos.arena import CHANGED, VMS, Arena, arena
 
 WORKERS = 2
@@ -129,6 +130,38 @@ def test_requests_about_an_image(arenas: list[Arena]) -> None:
 
     Sweep(one).run(arenas, deaths(count))
     print(f"\n{count} requests until the VM is created, {2 * count} deaths")
+
+
+def test_tasks_that_go_on_after_the_death(arenas: list[Arena]) -> None:
+    """The node is slow: the task that the dead run began is still at work when the next run comes."""
+    first = arenas[0].name()
+    whole = arenas[0].up(arenas[0].stack(first, VMS["one"]))
+    wanted = finished(arenas[0], first)
+    slow = {"seed": 0, "rate": 1.0, "kinds": ["slow task"], "slow": 0.7}
+
+    def one(place: Arena, death: Death) -> str:
+        name = place.name()
+        place.faults(slow)
+        died = place.up(place.stack(name, VMS["one"]), **death)
+        place.faults({})
+        assert finished(place, name) == wanted
+        return str(died["killed"])
+
+    writes = sorted({kind for kind in whole["sent"] if not kind.startswith("GET ")})
+    assert len(writes) >= 7
+    Sweep(one).run(arenas, [{"like": kind, "when": "after"} for kind in writes])
+
+
+def test_left_over_lock(arenas: list[Arena]) -> None:
+    """A node died while it made a VM: its VMID is passed over, and nobody waits for the lock."""
+    place, name = arenas[0], arenas[0].name()
+    with place.half_made(mark.vmid_for(name, "one")):
+        begin = time.monotonic()
+        ended = place.up(place.stack(name, VMS["one"]))
+        assert ended["error"] == "", ended["text"]
+        assert time.monotonic() - begin < 30
+    assert set(finished(place, name)) == {"one"}
+    assert place.look(name)["vms"][0]["vmid"] == mark.vmid_for(name, "one", 1)
 
 
 def test_requests_of_a_change(arenas: list[Arena]) -> None:
