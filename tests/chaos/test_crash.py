@@ -17,6 +17,7 @@ import pytest
 
 from pvekit.model import mark
 from tests.chaos.arena import CHANGED, VMS, Arena, arena
+from tests.conftest import Figure
 
 WORKERS = 2
 pytestmark = pytest.mark.slow
@@ -76,7 +77,7 @@ def finished(place: Arena, name: str, *, image: Path | None = None, restart: boo
     return place.settled(name, image=image)
 
 
-def test_every_request(arenas: list[Arena]) -> None:
+def test_every_request(arenas: list[Arena], figure: Figure) -> None:
     first = arenas[0].name()
     whole = arenas[0].up(arenas[0].stack(first))
     assert whole["error"] == ""
@@ -100,8 +101,8 @@ def test_every_request(arenas: list[Arena]) -> None:
     for when in ("before", "after"):
         assert kinds(whole, sweep, when) == []
     deadly = sweep.died.total() - nowhere(sweep)
-    print(f"\nK = {count} requests; {deadly} deaths, {nowhere(sweep)} runs ended before theirs")
-    print(f"{len(set(whole['sent']))} kinds of request, each met before and after; {time.monotonic() - begin:.0f} s")
+    figure(f"K = {count} requests; {deadly} deaths, {nowhere(sweep)} runs ended before theirs")
+    figure(f"{len(set(whole['sent']))} kinds of request, each met before and after; {time.monotonic() - begin:.0f} s")
 
 
 def kinds(whole: dict[str, Any], sweep: Sweep, when: str) -> list[str]:
@@ -113,7 +114,7 @@ def nowhere(sweep: Sweep) -> int:
     return sum(count for (_, kind), count in sweep.died.items() if kind == "nowhere")
 
 
-def test_requests_about_an_image(arenas: list[Arena]) -> None:
+def test_requests_about_an_image(arenas: list[Arena], figure: Figure) -> None:
     """The image is shared by all stacks and so mostly there already: here each death has one of its own."""
     first = arenas[0].name()
     image = arenas[0].fresh_image()
@@ -129,7 +130,7 @@ def test_requests_about_an_image(arenas: list[Arena]) -> None:
         return str(died["killed"])
 
     Sweep(one).run(arenas, deaths(count))
-    print(f"\n{count} requests until the VM is created, {2 * count} deaths")
+    figure(f"{count} requests until the VM is created, {2 * count} deaths")
 
 
 def test_tasks_that_go_on_after_the_death(arenas: list[Arena]) -> None:
@@ -164,7 +165,7 @@ def test_left_over_lock(arenas: list[Arena]) -> None:
     assert place.look(name)["vms"][0]["vmid"] == mark.vmid_for(name, "one", 1)
 
 
-def test_requests_of_a_change(arenas: list[Arena]) -> None:
+def test_requests_of_a_change(arenas: list[Arena], figure: Figure) -> None:
     """A VM that runs gets other settings, larger disks, one more, and a restart."""
 
     def change(place: Arena, name: str, death: Death) -> dict[str, Any]:
@@ -186,10 +187,10 @@ def test_requests_of_a_change(arenas: list[Arena]) -> None:
         return str(died.get("killed", "nowhere"))
 
     Sweep(one).run(arenas, deaths(len(whole["sent"])))
-    print(f"\n{len(whole['sent'])} requests of a change, {2 * len(whole['sent'])} deaths")
+    figure(f"{len(whole['sent'])} requests of a change, {2 * len(whole['sent'])} deaths")
 
 
-def test_stop_at_every_request(arenas: list[Arena]) -> None:
+def test_stop_at_every_request(arenas: list[Arena], figure: Figure) -> None:
     """Ctrl-C at each request: the run ends cleanly, as stopped or (too late) done, and the next one goes on."""
     first, image = arenas[0].name(), arenas[0].fresh_image()
     whole = arenas[0].up(arenas[0].stack(first, VMS["two"], image=image))
@@ -205,4 +206,4 @@ def test_stop_at_every_request(arenas: list[Arena]) -> None:
     count = len(whole["sent"])
     sweep = Sweep(one)
     sweep.run(arenas, [{"at": at, "when": "stop"} for at in range(1, count + 1)])
-    print(f"\nstopped at {count} requests: {dict(sweep.died)}")
+    figure(f"stopped at {count} requests: {dict(sweep.died)}")

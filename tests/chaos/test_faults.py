@@ -19,6 +19,7 @@ import pytest
 
 from tests.chaos.arena import CHANGED, VMS, Arena, arena
 from tests.chaos.faults import OTHERS, REQUESTS, profile
+from tests.conftest import Figure
 
 PACE = 0.1
 """Pauses (of retries, polls, looks) are a tenth as long as in real life."""
@@ -85,7 +86,7 @@ def seeds() -> range:
     return range(int(first), int(last or int(first) + 1))
 
 
-def test_fault_schedules(arenas: list[Arena]) -> None:
+def test_fault_schedules(arenas: list[Arena], figure: Figure) -> None:
     place, name = arenas[0], arenas[0].name()
     assert place.up(place.stack(name), pace=PACE)["error"] == ""
     cold = place.settled(name)
@@ -99,9 +100,9 @@ def test_fault_schedules(arenas: list[Arena]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    print(f"\n{total} schedules in {time.monotonic() - begin:.0f} s, {storm.faults.total()} faults")
+    figure(f"{total} schedules in {time.monotonic() - begin:.0f} s, {storm.faults.total()} faults")
     for title, counted in (("ends", storm.ends), ("faults", storm.faults)):
-        print(f"{title}: " + ", ".join(f"{name} {count}" for name, count in counted.most_common()))
+        figure(f"{title}: " + ", ".join(f"{name} {count}" for name, count in counted.most_common()))
     assert not storm.wrong, "\n\n".join(storm.wrong)
     if total >= 500:
         assert set(storm.faults) == {*REQUESTS, *OTHERS}
