@@ -61,6 +61,5 @@ def bootstrap(host: AptHost, target: Path, *, as_root: bool, log: Log) -> None:
                 process.wait()
     if status:
         raise DoorError(
-            f"mmdebstrap ended with status {status}; is the Debian mirror reachable (apt-get update)?\n"
-            + "\n".join(tail)
+            f"mmdebstrap ended with status {status}; does apt-get update work here? Its last lines:\n" + "\n".join(tail)
         )
