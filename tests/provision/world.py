@@ -130,7 +130,7 @@ def _storages(storages: Mapping[str, Any], nodes: Mapping[str, Any]) -> list[Sto
         StorageFacts(
             name=name,
             node=node,
-            active=about.get("active", True),
+            active=about.get("active", True) and node not in about.get("inactive", ()),
             shared=about.get("shared", False),
             content=frozenset(about.get("content", ("images",))),
             size=_size(about.get("free", "100GiB")) + 10 * MIB,
