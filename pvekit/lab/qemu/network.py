@@ -7,14 +7,13 @@ where ``net.ipv4.ip_unprivileged_port_start`` allows it; one that cannot be boun
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pvekit.lab.doors import Log, VmStart
+from pvekit.lab.doors import Log
 from pvekit.lab.qemu.guestnet import GuestNet
 from pvekit.lab.qemu.values import TRUE, options
 
@@ -99,11 +98,6 @@ def interfaces(config: Mapping[str, str]) -> list[Card]:
     """Return all cards in order."""
     keys = sorted((key for key in config if re.fullmatch(r"net\d+", key)), key=lambda key: int(key[3:]))
     return [card(key, config[key]) for key in keys]
-
-
-def loopback_only(vm: VmStart) -> bool:
-    """Return whether the forwarded address stays on this host."""
-    return ipaddress.ip_address(vm.address).is_loopback
 
 
 def _plain(value: object) -> str:
