@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,24 +66,40 @@ def ask(call: Call, command: str, **arguments: Any) -> Any:
         raise broken(str(failure)) from failure
 
 
-def translated(answer: Any, vmid: int) -> Any:
-    """Return the interfaces with the NAT's inner address replaced by the one the guest is reached at."""
+def translated(answer: Any, vmid: int, mac: str = "") -> Any:
+    """Return the interfaces with the NAT's inner addresses replaced by the one the guest is reached at.
+
+    Ports are forwarded to the card with the lowest number (``mac``), so whatever IPv4 address the guest gave it, a
+    static one included, is reached there too.
+    """
     for interface in answer if isinstance(answer, list) else []:
+        forwarded = bool(mac) and str(interface.get("hardware-address", "")).upper() == mac
         for entry in interface.get("ip-addresses", ()):
-            try:
-                inside = ipaddress.ip_address(entry.get("ip-address", "")) in NAT
-            except ValueError:
-                inside = False
-            if inside:
+            if _inside(str(entry.get("ip-address", "")), forwarded=forwarded):
                 entry.update({"ip-address": address(vmid), "prefix": 8})
     return answer
+
+
+def _inside(text: str, *, forwarded: bool) -> bool:
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return found in NAT or (forwarded and found.version == 4 and not found.is_link_local)
+
+
+def _first_mac(config: Mapping[str, str]) -> str:
+    """Return the MAC address of the card with the lowest number, empty without cards."""
+    cards = sorted((int(key[3:]), value) for key, value in config.items() if re.fullmatch(r"net\d+", key))
+    found = re.search(r"(?i)([0-9a-f]{2}:){5}[0-9a-f]{2}", cards[0][1]) if cards else None
+    return found[0].upper() if found else ""
 
 
 def _run(call: Call, name: str) -> dict[str, Any]:
     command = f"guest-{name}"
     answer = ask(call, command)
     if name == "network-get-interfaces":
-        answer = translated(answer, call.vmid)
+        answer = translated(answer, call.vmid, _first_mac(call.lab.vms.get(call.vmid, call.node).config))
     return {"result": answer}
 
 
