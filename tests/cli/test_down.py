@@ -12,8 +12,9 @@ def test_every_volume_is_named(place: Place) -> None:
     stack = place.stack("named", vms)
     place.run("up", stack, "-y").ended(0)
     vmid = place.vms("named")["one"]["vmid"]
-    place.api.upload("local", "iso", "tools.iso", b"\0" * 4096)
-    place.lab.wait(place.api.post(f"/nodes/pve/qemu/{vmid}/config", ide2="local:iso/tools.iso,media=cdrom"))
+    assert place.lab.wait(place.api.upload("local", "iso", "tools.iso", b"\0" * 4096).data) == "OK"
+    inserted = place.api.post(f"/nodes/pve/qemu/{vmid}/config", ide2="local:iso/tools.iso,media=cdrom")
+    assert place.lab.wait(inserted) == "OK"
     result = place.run("down", stack, typed="no\n").ended(1)
     freed = [line.split()[-1] for line in result.out.splitlines() if "freed:" in line]
     assert len(freed) == 4
