@@ -11,11 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_DEFAULT_SOURCES = (
-    ("http://mirror.example/debian", "", "main"),
-    ("http://mirror.example/debian", "-updates", "main"),
-    ("http://mirror.example/debian-security", "-security", "main"),
-)
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _WANTED = re.compile(
     r"^Acquire::(?:https?::(?:[^:]+::)?(?:Proxy|Timeout|Verify-Peer|CaInfo)|Check-Valid-Until|Check-Date|Retries)$",
@@ -27,7 +22,10 @@ _HOST_SEEN_BY_GUEST = "10.0.2.2"
 
 @dataclass(frozen=True, slots=True)
 class AptHost:
-    """The host's sources (one-line format, for ``suite``) and the options that reach its mirrors."""
+    """The host's sources (one-line format, for ``suite``) and the options that reach its mirrors.
+
+    Without sources (a host that is not Debian) mmdebstrap takes its own default for the suite.
+    """
 
     sources: tuple[str, ...]
     options: Mapping[str, str]
@@ -43,11 +41,9 @@ class AptHost:
 
 
 def read_host(suite: str, root: Path = Path("/")) -> AptHost:
-    """Read the host's apt configuration; on a host that is not Debian, the public mirror with the host's proxy."""
+    """Read the host's apt configuration; on a host that is not Debian, only the options (its proxy)."""
     codename = _codename(root)
     lines = sorted(set(_translate(_entries(root / "etc/apt"), codename, suite)))
-    if not lines:
-        lines = [f"deb [signed-by={_KEYRING}] {uri} {suite}{pocket} {parts}" for uri, pocket, parts in _DEFAULT_SOURCES]
     found = sorted((root / "usr/local/share/ca-certificates").glob("**/*.crt"))
     return AptHost(sources=tuple(lines), options=_options(), certificates=tuple(found))
 

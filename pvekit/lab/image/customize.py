@@ -102,9 +102,10 @@ def _units(root: Path) -> None:
 
 
 def _apt(root: Path, host: AptHost) -> None:
-    for path in (root / "etc/apt/sources.list.d").glob("*"):
-        path.unlink()
-    _write(root / "etc/apt/sources.list", "".join(f"{line}\n" for line in host.sources))
+    if host.sources:
+        for path in (root / "etc/apt/sources.list.d").glob("*"):
+            path.unlink()
+        _write(root / "etc/apt/sources.list", "".join(f"{line}\n" for line in host.sources))
     options = "".join(f'{key} "{value}";\n' for key, value in sorted(host.guest_options().items()))
     _write(root / "etc/apt/apt.conf.d/02lab-host", options)
     (root / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)
