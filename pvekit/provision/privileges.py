@@ -231,17 +231,12 @@ def held_at(path: str, permissions: Permissions) -> dict[str, bool]:
     return {}
 
 
-def _matters(path: str) -> tuple[str, ...]:
-    """Return how the privileges begin that mean something on a path or below it; none on ``/``, see ``pveum_lines``."""
-    return _FAMILIES.get(path.split("/")[1], ())
-
-
 def pveum_lines(lacking: Iterable[Need], token_id: str, permissions: Permissions | None = None) -> tuple[str, ...]:
     """Return the commands that grant what is missing: one role per set of privileges, so that nothing more is given.
 
-    A role that is given on a path replaces there what was inherited from above, so that the new role also holds what
-    the token has there already (``permissions``) and what matters there. On ``/`` nothing is inherited, and nothing
-    shall be from it.
+    A role that is given on a path replaces there what was inherited from above, so that it also holds what the token
+    has there and below already (``permissions``), as far as that matters there. On ``/`` nothing is inherited, and
+    what is given there shall not reach below.
 
     A role is named after its privileges, so that the lines of another plan never meet a role that means something
     else; a name that begins with "PVE", in whatever case, is refused (pve-access-control, API2/Role.pm).
@@ -249,21 +244,30 @@ def pveum_lines(lacking: Iterable[Need], token_id: str, permissions: Permissions
     by_path: dict[str, set[str]] = {}
     for need in lacking:
         by_path.setdefault(need.path, set()).add(need.privilege)
-    by_privileges: dict[frozenset[str], list[str]] = {}
+    grants: dict[tuple[frozenset[str], bool], list[str]] = {}
     for path, privileges in sorted(by_path.items()):
-        held = held_at(path, permissions or {})
-        # What does not hold below was given on the path itself, and stays.
-        kept = {name for name, below in held.items() if below and name.startswith(_matters(path))}
-        by_privileges.setdefault(frozenset(privileges | kept), []).append(path)
-    user = token_id.partition("!")[0]
+        below, here = _kept(path, permissions or {})
+        grants.setdefault((frozenset(privileges | below), path != "/"), []).append(path)
+        if here - privileges:
+            grants.setdefault((frozenset(here - privileges), False), []).append(path)
     lines: list[str] = []
-    for granted, paths in by_privileges.items():
-        role = f"Kit-{hashlib.sha256(' '.join(sorted(granted)).encode()).hexdigest()[:8]}"
-        lines.append(f"pveum role add {role} --privs '{' '.join(sorted(granted))}'")
-        for path in paths:
-            only_here = " --propagate 0" if path == "/" else ""
-            lines.append(f"pveum acl modify {path} --tokens '{token_id}' --roles {role}{only_here}")
-            # A token with privilege separation has at most what its user has.
-            if user != "root@pam":
-                lines.append(f"pveum acl modify {path} --users '{user}' --roles {role}{only_here}")
-    return tuple(lines)
+    for (held, reaches_below), paths in grants.items():
+        names = " ".join(sorted(held))
+        role = f"Kit-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
+        lines.append(f"pveum role add {role} --privs '{names}'")
+        lines += [line for path in paths for line in _give(path, role, token_id, below=reaches_below)]
+    return tuple(dict.fromkeys(lines))
+
+
+def _kept(path: str, permissions: Permissions) -> tuple[set[str], set[str]]:
+    """Return what the token has below a path, and what it has on the path only, as far as it matters there."""
+    family = _FAMILIES.get(path.split("/")[1], ())
+    below = {name for name in held_at(f"{path}/-", permissions) if name.startswith(family)}
+    return below, {name for name in held_at(path, permissions) if name.startswith(family)} - below
+
+
+def _give(path: str, role: str, token_id: str, *, below: bool) -> list[str]:
+    user, end = token_id.partition("!")[0], "" if below else " --propagate 0"
+    lines = [f"pveum acl modify {path} --tokens '{token_id}' --roles {role}{end}"]
+    # A token with privilege separation has at most what its user has.
+    return lines if user == "root@pam" else [*lines, f"pveum acl modify {path} --users '{user}' --roles {role}{end}"]

@@ -61,12 +61,15 @@ def test_the_lines_grant_what_is_missing_and_nothing_else(needs: frozenset[Need]
     assume(all(path in before for path in acl.acl))
     lacking = missing(needs, before)
     was = {path: acl.effective(token, path) for path in (*PATHS, *PRIVILEGES, "/vms/201", "/nodes/other", "/storage/b")}
+    reached = {need.path: acl.effective(token, f"{need.path}/-") for need in lacking}
 
     acl.obey(pveum_lines(lacking, token, before))
 
     assert missing(needs, acl.answer(token)) == ()
     for path, held in was.items():
-        granted = {need.privilege for need in lacking if path == need.path or path.startswith(f"{need.path}/")}
+        given_on = {need.path for need in lacking if path == need.path or path.startswith(f"{need.path}/")}
+        granted = {need.privilege for need in lacking if need.path in given_on}
+        granted |= {name for above in given_on for name in reached[above]}
         now = acl.effective(token, path)
         assert now.keys() - held.keys() <= granted, path
         assert not {name for name in held.keys() - now.keys() if relevant(path, name)}, path
