@@ -6,15 +6,20 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from pvekit import guests
+from pvekit.adapters import pve as api
 from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import PermissionsMissing, PreflightRefused, PvekitError
 from pvekit.model.facts import Facts
+from pvekit.model.mark import Stage
 from pvekit.model.plan import Plan
 from pvekit.provision import mappings, preflight
 from pvekit.provision.diff import plan_for
 from pvekit.provision.facts import read_facts, read_host
 from pvekit.provision.placement import place
 from pvekit.workflows.session import Session
+
+_POWER_TASKS = frozenset({"qmshutdown", "qmstop", "qmreboot", "qmstart"})
+_POWER_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ def make_plan(
             f"the stack has no VM {', '.join(unknown)}", where=stack.file, hint=f"It has: {', '.join(names)}"
         )
     facts = read_facts(session.pve, stack.name, names)
+    if _power_tasks_ended(session, facts, only):
+        facts = read_facts(session.pve, stack.name, names)
     wanted = [guests.desired(stack, vm) for vm in stack.vms if not only or vm.name in only]
     vms = place(wanted, facts)
     plan = plan_for(stack.name, vms, facts, provision=provision, restart=restart)
@@ -52,6 +59,25 @@ def make_plan(
             raise PreflightRefused(reasons)
         plan = replace(plan, notes=(*plan.notes, *notes))
     return Planned(plan, vms, facts)
+
+
+def _power_tasks_ended(session: Session, facts: Facts, only: Collection[str]) -> bool:
+    """Wait for shutdowns and starts that a broken run left at work; return whether there were any.
+
+    Such a VM is found running and stops a moment later. Only VMs that wait for a restart, or whose first boot or
+    provisioning was not finished, can be in that state: a run without changes asks for nothing more.
+    """
+    waited = False
+    for name, own in facts.own.items():
+        unfinished = own.mark is not None and own.mark.stage is not Stage.READY
+        if (only and name not in only) or not (own.pending or own.removed or unfinished):
+            continue
+        for task in api.node_tasks(session.pve, own.row.node, vmid=own.row.vmid, running=True):
+            if task.type in _POWER_TASKS and not task.exitstatus:
+                with api.TaskPoller(session.pve) as poller:
+                    poller.wait(task.upid, timeout=_POWER_SECONDS)
+                waited = True
+    return waited
 
 
 def check_root_steps(session: Session, plan: Plan) -> None:
