@@ -71,9 +71,6 @@ class Storm:
         bad = place.up(stack, pace=PACE, limit=LIMIT, restart=True)
         self.faults.update(told.partition(":")[0] for told in place.faults({}))
         self.ends[bad["error"] or "converged"] += 1
-        # The next run comes when the node has ended what the first one began. One that meets a shutdown still at work
-        # can find the VM running, and see it stop afterwards: only the run after that starts it.
-        place.look(name)
         if bad["error"]:
             stack = place.stack(name, vms, login=login)
             good = place.up(stack, pace=PACE, limit=LIMIT, restart=True)
