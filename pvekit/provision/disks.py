@@ -89,9 +89,11 @@ def _options(disk: DesiredDisk, now: str, own: VmFacts) -> list[Change]:
     if read is None or read.volume is None:
         return []
     desired = ",".join([read.volume, *(f"{key}={value}" for key, value in sorted(disk.options.items()))])
-    if not differs(disk.slot, desired, now):
+    after = merged(disk.slot, desired, now)
+    # Equal texts differ when PVE holds an order to make a volume, which only others can bring about.
+    if after == now or not differs(disk.slot, desired, now):
         return []
-    return [change(disk.slot, now, merged(disk.slot, desired, now), own)]
+    return [change(disk.slot, now, after, own)]
 
 
 def _in_turn(name: str, disk: DesiredDisk, own: VmFacts, notes: list[str]) -> tuple[list[Change], list[Change]]:

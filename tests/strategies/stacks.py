@@ -130,7 +130,7 @@ def fields() -> dict[str, st.SearchStrategy[Any]]:
         "tags": TAGS,
         "pool": st.sampled_from(["prod", "a/b/c"]),
         "protection": st.booleans(),
-        "description": st.lists(TEXT, max_size=3).map("\n".join),
+        "description": st.lists(TEXT, max_size=3).map("\n".join).filter(lambda text: "<!-- pvekit" not in text),
         "packages": WORDS,
         "timezone": st.sampled_from(["UTC", "Europe/Berlin"]),
         "updates": st.sampled_from(["security", "all", "none"]),
