@@ -6,6 +6,8 @@ everything in memory and small files, for tests of the API itself.
 
 from __future__ import annotations
 
+import re
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,17 @@ Log = Callable[[str], None]
 
 class DoorError(Exception):
     """A door could not do it; the text goes into the task log as PVE's own would (first line = exit status)."""
+
+
+def has_display(config: Mapping[str, str]) -> bool:
+    """Return whether the VM has a graphics card; with ``vga: none`` or a serial port for display it has none."""
+    return re.search(r"(?:^|,)(?:type=)?(?:none|serial\d+)(?:,|$)", config.get("vga", "std")) is None
+
+
+def demand_display(vmid: int, config: Mapping[str, str]) -> None:
+    """Raise DoorError if the VM has no graphics card."""
+    if not has_display(config):
+        raise DoorError(f"VM {vmid} has no display (vga: {config['vga']})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,11 @@ class Machines(Protocol):
         """Let the CPUs go on."""
 
     def status(self, vmid: int) -> Mapping[str, Any] | None:
-        """Return None when it does not run, else pid, uptime (s), qmpstatus, cpu (0..1), mem (bytes), pve-style."""
+        """Return None when it does not run, else pid, uptime (s), qmpstatus, cpu (0..1), mem (bytes), pve-style.
+
+        Also ``diskread`` and ``diskwrite`` (bytes since the start) and QEMU's counters for each drive, by PVE's name
+        of it, in ``blockstat``; these three are missing when QEMU does not answer.
+        """
 
     def running(self) -> Sequence[int]:
         """Return the VMIDs of all running VMs."""
@@ -73,6 +90,9 @@ class Machines(Protocol):
 
     def screenshot(self, vmid: int, target: Path) -> None:
         """Write the console as PNG."""
+
+    def vnc(self, vmid: int, password: str) -> socket.socket:
+        """Return a stream to the VM's VNC server, which asks for this password; DoorError without a display."""
 
     def serial_socket(self, vmid: int) -> Path:
         """Return the unix socket of serial0."""

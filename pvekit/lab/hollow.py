@@ -9,20 +9,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pvekit.lab.doors import DoorError, Log, VmStart
+from pvekit.lab import hollow_screen
+from pvekit.lab.doors import DoorError, Log, VmStart, demand_display
 from pvekit.lab.hollow_disks import HollowDisks
 from pvekit.lab.hollow_guest import ANSWERS
+from pvekit.lab.hollow_stats import counted
 from pvekit.lab.store import write_atomic
+from pvekit.model.picture import Picture
 
 __all__ = ["HollowDisks", "HollowMachines", "guest_files"]
-
-_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
 def guest_files(vmid: int, name: str) -> dict[str, bytes]:
@@ -81,6 +83,7 @@ class HollowMachines:
         with self._lock:
             self._running[vm.vmid] = {
                 "since": time.time(), "paused": False, "config": dict(vm.config), "name": vm.name, "files": {},
+                "keys": [],
             }  # fmt: skip
             self._save(vm.vmid)
 
@@ -99,9 +102,9 @@ class HollowMachines:
         return True
 
     def reset(self, vmid: int) -> None:
-        """Boot again."""
+        """Boot again, with a clean screen."""
         with self._lock:
-            self._get(vmid)["since"] = time.time()
+            self._get(vmid).update({"since": time.time(), "keys": []})
             self._save(vmid)
 
     def pause(self, vmid: int) -> None:
@@ -122,12 +125,14 @@ class HollowMachines:
         state = self._running.get(vmid)
         if state is None:
             return None
+        age = time.time() - state["since"]
         return {
             "pid": 100000 + vmid,
-            "uptime": int(time.time() - state["since"]),
+            "uptime": int(age),
             "qmpstatus": "paused" if state["paused"] else "running",
             "cpu": 0.0,
             "mem": 64 << 20,
+            **counted(state["config"], age),
         }
 
     def running(self) -> Sequence[int]:
@@ -187,8 +192,11 @@ class HollowMachines:
         return self._handles
 
     def send_key(self, vmid: int, key: str) -> None:
-        """Accept any key."""
-        self._get(vmid)
+        """Draw a square for it."""
+        with self._lock:
+            state = self._get(vmid)
+            state["keys"] = [*state.get("keys", []), key][-hollow_screen.MOST_KEYS :]
+            self._save(vmid)
 
     def hmp(self, vmid: int, command: str) -> str:
         """Answer ``info status``, echo the rest."""
@@ -196,9 +204,16 @@ class HollowMachines:
         return f"VM status: {'paused' if state['paused'] else 'running'}\r\n" if command == "info status" else ""
 
     def screenshot(self, vmid: int, target: Path) -> None:
-        """Write one black pixel as PNG."""
-        self._get(vmid)
-        target.write_bytes(base64.b64decode(_PIXEL))
+        """Write the picture as PNG."""
+        target.write_bytes(self._picture(vmid).png())
+
+    def vnc(self, vmid: int, password: str) -> socket.socket:
+        """Return a stream to the picture; DoorError if the VM has no display."""
+        demand_display(vmid, self._get(vmid)["config"])
+        return hollow_screen.connect(password, lambda: self._picture(vmid))
+
+    def _picture(self, vmid: int) -> Picture:
+        return hollow_screen.picture(self._get(vmid).get("keys", []))
 
     def serial_socket(self, vmid: int) -> Path:
         """Return where a serial console would be; there is none."""

@@ -14,6 +14,7 @@ from pvekit.lab.settings import Settings
 from pvekit.lab.storage.storages import Storages
 from pvekit.lab.store import Store
 from pvekit.lab.tasks import Tasks
+from pvekit.lab.vm.consoles import Consoles
 from pvekit.lab.vm.vms import Vms
 
 
@@ -27,6 +28,7 @@ class Lab:
         self.disks = disks
         self.accounts = Accounts(settings.state / "access")
         self.tickets = Tickets(settings.state / "authkey")
+        self.consoles = Consoles()
         self.vms = Vms(Store(settings.state / "vms"))
         self.storages = Storages(Store(settings.state / "storages"), settings.state, disks)
         self.cluster = Store(settings.state / "cluster")

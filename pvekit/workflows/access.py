@@ -43,7 +43,7 @@ def ssh_argv(session: Session, name: str, command: Sequence[str]) -> list[str]:
 
 
 def _reachable(session: Session, name: str) -> VmState:
-    state = _running(session, name, address=True)
+    state = running(session, name, address=True)
     if not state.address:
         raise GuestNotReady(
             f"the guest agent of {name} gives no address", hint=f"Look at its console: pvekit console {name}"
@@ -57,13 +57,13 @@ def _reachable(session: Session, name: str) -> VmState:
 
 def open_console(session: Session, name: str) -> Console:
     """Return the VM's serial console. Raises GuestNotReady when it does not run."""
-    state = _running(session, name)
+    state = running(session, name)
     return api.console(session.pve, state.node, state.vmid)
 
 
 def guest_log(session: Session, name: str) -> str:
     """Return what cloud-init wrote in the guest, read through the agent. Raises GuestNotReady without an agent."""
-    state = _running(session, name)
+    state = running(session, name)
     why = ""
     for path in _LOGS:
         try:
@@ -92,7 +92,8 @@ def task_log(session: Session, name: str) -> tuple[str, ...]:
     )
 
 
-def _running(session: Session, name: str, *, address: bool = False) -> VmState:
+def running(session: Session, name: str, *, address: bool = False) -> VmState:
+    """Return a VM that runs. Raises GuestNotReady when it does not."""
     state = find(session, name, address=address)
     if state.state != "running":
         raise GuestNotReady(f"{name} is {state.state}", hint=f"Start it: pvekit up {session.stack.file} --only {name}")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         status,
         version,
     )
+    from pvekit.adapters.pve.screen import block_reads, screenshot, send_key
     from pvekit.adapters.pve.storage import delete_volume, download_url, upload
     from pvekit.adapters.pve.tasks import TaskPoller
     from pvekit.adapters.pve.terminal import Console, console
@@ -81,6 +82,7 @@ _HOME = {
         "status",
         "version",
     ),
+    "screen": ("block_reads", "screenshot", "send_key"),
     "uncertain": ("settle",),
     "storage": ("delete_volume", "download_url", "upload"),
     "tasks": ("TaskPoller",),
@@ -132,6 +134,7 @@ __all__ = [
     "Upid",
     "VmRow",
     "Volume",
+    "block_reads",
     "bridges",
     "cause",
     "cause_of",
@@ -154,6 +157,8 @@ __all__ = [
     "resize",
     "resources",
     "rollback",
+    "screenshot",
+    "send_key",
     "set_config",
     "set_config_task",
     "settle",

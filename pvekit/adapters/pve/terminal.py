@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from types import TracebackType
-from urllib.parse import urlencode
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
 
-from pvekit.adapters.pve.client import API, Pve
+from pvekit.adapters.pve.client import Pve
+from pvekit.adapters.pve.websocket import open_websocket
 from pvekit.model.errors import ApiError, HostUnreachable
 
 KEEPALIVE = 30.0
@@ -94,41 +93,10 @@ def console(pve: Pve, node: str, vmid: int, *, timeout: float = 15.0) -> Console
     path = f"/nodes/{node}/qemu/{vmid}"
     # Not to be repeated blindly: each call starts a termproxy, though one without a client ends by itself.
     ticket = pve.request("POST", f"{path}/termproxy", repeatable=True)
-    target = f"{API}{path}/vncwebsocket?" + urlencode({"port": ticket["port"], "vncticket": ticket["ticket"]})
     where = f"console of VM {vmid}"
+    hint = "Does the VM run and have serial0, and may the token do VM.Console?"
     with contextlib.ExitStack() as stack:
-        opened = Console(_connect(pve, target, where, timeout, stack))
+        opened = Console(open_websocket(pve, path, ticket, stack, where=where, hint=hint, timeout=timeout))
         opened.log_in(f"{ticket['user']}:{ticket['ticket']}\n", where, timeout)
         opened.keep(stack.pop_all())
     return opened
-
-
-def _connect(pve: Pve, target: str, where: str, timeout: float, stack: contextlib.ExitStack) -> ClientConnection:
-    secure, host, port, headers = pve.dial()
-    stack.callback(secure.close)
-    try:
-        # TLS is done already (and its certificate checked): the websocket library gets a ready stream.
-        return stack.enter_context(
-            connect(
-                f"ws://{_bracket(host)}:{port}{target}",
-                sock=secure,
-                additional_headers=dict(headers),
-                subprotocols=[Subprotocol("binary")],
-                compression=None,
-                proxy=None,
-                open_timeout=timeout,
-                ping_interval=None,
-                max_size=None,
-            )
-        )
-    except (OSError, InvalidHandshake) as error:
-        raise ApiError(
-            f"the server does not open the console: {error.__class__.__name__}",
-            status=0,
-            where=where,
-            hint="Does the VM run and have serial0, and may the token do VM.Console?",
-        ) from error
-
-
-def _bracket(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pvekit.lab.doors import VmStart
+from pvekit.lab.doors import VmStart, has_display
 from pvekit.lab.qemu import network, storage
 from pvekit.lab.qemu.cpu import cpu_model, memory, topology
 from pvekit.lab.qemu.firmware import Firmware
@@ -48,7 +48,7 @@ def command(vm: VmStart, around: Surroundings) -> list[str]:
         *_base(vm, around),
         *_firmware(around.firmware),
         *_channels(vm.config, around),
-        *_display(vm.config),
+        *_display(vm.config, around),
         *_drives(vm),
         *_cards(vm, around),
         *_extras(vm.config),
@@ -149,12 +149,13 @@ def _channels(config: Mapping[str, str], around: Surroundings) -> list[str]:
     return argv
 
 
-def _display(config: Mapping[str, str]) -> list[str]:
+def _display(config: Mapping[str, str], around: Surroundings) -> list[str]:
     pairs = options(config.get("vga", "std"), "type")
     kind = pairs.get("type", "std")
     argv = ["-display", "none"]
-    if kind == "none" or kind.startswith("serial"):
+    if not has_display(config):
         return argv
+    argv += ["-vnc", f"unix:{_word(str(around.sockets / 'vnc'))},password=on"]
     made = {"driver": _VGA.get(kind, "VGA"), "id": "vga"}
     if "memory" in pairs and made["driver"] == "VGA":
         made["vgamem_mb"] = pairs["memory"]

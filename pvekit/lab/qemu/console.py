@@ -1,14 +1,18 @@
-"""The VM's screen as PNG."""
+"""The VM's screen: as PNG, and as the VNC server that QEMU is."""
 
 from __future__ import annotations
 
 import re
-import struct
-import zlib
+import socket
 from pathlib import Path
 
 from pvekit.lab.doors import DoorError
 from pvekit.lab.qemu.qmp import Qmp, QmpError
+from pvekit.model.picture import Picture
+
+PASSWORD_SECONDS = 30
+"""How long a password lets a client in, as on PVE."""
+_STALLED = 30.0
 
 
 def screenshot(qmp: Qmp, target: Path) -> None:
@@ -31,15 +35,20 @@ def png(ppm: bytes) -> bytes:
     data = ppm[header.end() :] if header else b""
     if header is None or len(data) < width * height * 3:
         raise DoorError("QEMU wrote a screen dump that is no binary PPM")
-    stride = width * 3
-    rows = b"".join(b"\0" + data[row * stride : (row + 1) * stride] for row in range(height))
-    chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
-        (b"IDAT", zlib.compress(rows, 6)),
-        (b"IEND", b""),
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, body) for kind, body in chunks)
+    return Picture(width, height, data[: width * height * 3]).png()
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+def open_vnc(qmp: Qmp, vmid: int, path: Path, password: str) -> socket.socket:
+    """Set the password, as PVE does for every client, and return a stream to QEMU's VNC server."""
+    if not path.exists():
+        raise DoorError(f"VM {vmid} has no display, or was started before displays were served (restart it)")
+    qmp.execute("set_password", {"protocol": "vnc", "password": password})
+    qmp.execute("expire_password", {"protocol": "vnc", "time": f"+{PASSWORD_SECONDS}"})
+    stream = socket.socket(socket.AF_UNIX)
+    stream.settimeout(_STALLED)
+    try:
+        stream.connect(str(path))
+    except OSError as error:
+        stream.close()
+        raise DoorError(f"the screen of VM {vmid} cannot be reached on {path}: {error}") from error
+    return stream

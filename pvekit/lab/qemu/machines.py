@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import defaultdict
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pvekit.lab.doors import DoorError, Log, VmStart
-from pvekit.lab.qemu import agent, console, hotplug, kvm, network, process, snapshots, storage, tpm
+from pvekit.lab.qemu import agent, blockstats, console, hotplug, kvm, network, process, snapshots, storage, tpm
 from pvekit.lab.qemu.argv import Surroundings, command, left_out
 from pvekit.lab.qemu.firmware import firmware
 from pvekit.lab.qemu.guestnet import network_of
@@ -79,20 +80,26 @@ class QemuMachines:
             qmp.execute("cont")
 
     def status(self, vmid: int) -> Mapping[str, Any] | None:
-        """Return None when it does not run, else pid, uptime (s), qmpstatus, cpu (share of its vCPUs), mem (bytes)."""
+        """Return None when it does not run, else pid, uptime (s), qmpstatus, cpu (share of its vCPUs), mem (bytes).
+
+        ``blockstat``, ``diskread`` and ``diskwrite`` too, as long as QEMU answers.
+        """
         running = process.load(self._place(vmid).record)
         if running is None:
             return None
         state, processors = "unknown", 1
+        counted: dict[str, Any] = {}
         with suppress(DoorError), self._qmp(vmid, _STATUS_SECONDS) as qmp:
             state = str(qmp.execute("query-status", timeout=_STATUS_SECONDS)["status"])
             processors = len(qmp.execute("query-cpus-fast", timeout=_STATUS_SECONDS))
+            counted = blockstats.counted(qmp.execute("query-blockstats", timeout=_STATUS_SECONDS))
         return {
             "pid": running.pid,
             "uptime": running.uptime,
             "qmpstatus": _PVE_STATES.get(state, state),
             "cpu": round(self._load(vmid, running.cpu_seconds()) / max(1, processors), 4),
             "mem": running.resident(),
+            **counted,
         }
 
     def running(self) -> Sequence[int]:
@@ -110,10 +117,10 @@ class QemuMachines:
         return agent.ask(self._place(vmid).socket("qga"), command, arguments, timeout)
 
     def send_key(self, vmid: int, key: str) -> None:
-        """Press a key combination in QEMU's notation."""
-        keys = [{"type": "qcode", "data": name} for name in key.replace("+", "-").split("-") if name]
-        with self._qmp(vmid) as qmp:
-            qmp.execute("send-key", {"keys": keys})
+        """Press a key combination in QEMU's notation; DoorError with QEMU's words for an unknown key."""
+        refused = self.hmp(vmid, f"sendkey {key}").strip()
+        if refused:
+            raise DoorError(refused)
 
     def hmp(self, vmid: int, command: str) -> str:
         """Run a human monitor command."""
@@ -124,6 +131,11 @@ class QemuMachines:
         """Write the console as PNG."""
         with self._qmp(vmid) as qmp:
             console.screenshot(qmp, target)
+
+    def vnc(self, vmid: int, password: str) -> socket.socket:
+        """Return a stream to the VM's VNC server, which asks for this password; DoorError without a display."""
+        with self._qmp(vmid) as qmp:
+            return console.open_vnc(qmp, vmid, self._place(vmid).socket("vnc"), password)
 
     def serial_socket(self, vmid: int) -> Path:
         """Return the unix socket of serial0."""

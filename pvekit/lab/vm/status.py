@@ -93,6 +93,8 @@ def _full(vm: Vm, now: Mapping[str, Any] | None) -> dict[str, Any]:
     row["qmpstatus"] = "stopped" if now is None else str(now.get("qmpstatus", "running"))
     if now is not None:
         machine = "q35" if "q35" in vm.config.get("machine", "") else "i440fx"
+        if "blockstat" in now:
+            row["blockstat"] = now["blockstat"]
         row["running-qemu"] = QEMU_VERSION
         row["running-machine"] = f"pc-{machine}-{'.'.join(QEMU_VERSION.split('.')[:2])}+pve0"
         row["nics"] = {
