@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pvekit.model.cloudinit import Seed, SeedNic, SeedUser, seed
+from pvekit.model.mark import Stage
+from pvekit.model.stack.home import PoolDisk, Windows, WindowsPatience
 from pvekit.model.stack.secret import SecretRef
+from pvekit.model.stack.values import Vm
+
+SEED_SLOT = "ide2"
+SETUP_SLOT, ANSWER_SLOT = "sata0", "sata1"
+"""CD drives: of a cloud-init seed; of a setup CD and the answers to its questions (SATA, which Windows can read)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,31 @@ class DesiredSeed:
 
 
 @dataclass(frozen=True, slots=True)
+class DesiredInstall:
+    """A system that is installed from its maker's CD, with an answer CD of ours beside it.
+
+    ``iso`` names the stack's image of the setup CD, ``wanted`` is the VM as the stack file says it (accounts,
+    language, edition); the answers are made of it when the answer CD is written.
+    """
+
+    iso: str
+    wanted: Vm
+
+    @property
+    def windows(self) -> Windows:
+        """Return the Windows part of what is wanted."""
+        assert self.wanted.windows is not None  # noqa: S101 - made for Windows VMs only
+        return self.wanted.windows
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of what only the installation takes in: not the keys, size or place of the VM."""
+        vm = self.wanted
+        fixed = (vm.name, vm.user, vm.password, vm.timezone, replace(self.windows, patience=WindowsPatience()))
+        return hashlib.sha256(repr(fixed).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
 class Provisioning:
     """What Ansible does to the guest: playbooks in order (paths), variables, and the digest of both.
 
@@ -89,7 +121,8 @@ class DesiredVm:
     ``config`` holds the PVE keys that are compared on every plan, ``create_only`` those that are only sent when their
     volume is made (``efidisk0``, ``tpmstate0``, whose values PVE rewrites). Keys in ``left`` stay as PVE has them.
     ``macs`` are the NICs' addresses in order, ``static`` the first NIC's static address without its prefix length
-    (empty with DHCP). ``notes`` is what a reader should know about where the VM is.
+    (empty with DHCP). ``notes`` is what a reader should know about where the VM is. At most one of ``seed`` and
+    ``install`` is there. ``raw_disks`` are disks of the node that the VM gets whole.
     """
 
     name: str
@@ -114,6 +147,29 @@ class DesiredVm:
     ready_ports: tuple[int, ...] = ()
     left: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    install: DesiredInstall | None = None
+    raw_disks: tuple[PoolDisk, ...] = ()
+
+    @property
+    def first_boot(self) -> str:
+        """Return the digest of what only the first boot takes in; empty for a VM that is told nothing on it."""
+        if self.install is not None:
+            return self.install.digest
+        return self.seed.digest if self.seed is not None else ""
+
+    def at(self, stage: Stage | None) -> DesiredVm:
+        """Return how the VM should be while it has come so far (None: it does not exist yet).
+
+        Until a system is installed, its setup CD comes second in the boot order: an empty disk falls through to it.
+        """
+        if self.install is None or stage not in (None, Stage.CREATED):
+            return self
+        return replace(self, config={**self.config, "boot": f"{self.boot};{SETUP_SLOT}"})
+
+    @property
+    def seed_slot(self) -> str:
+        """Return the CD drive of the seed or the answer CD."""
+        return SEED_SLOT if self.install is None else ANSWER_SLOT
 
     @property
     def memory_mib(self) -> int:

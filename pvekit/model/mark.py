@@ -18,9 +18,13 @@ _VMID_FIRST, _VMID_SPAN = 1000, 8000
 
 
 class Stage(Enum):
-    """How far a VM has come. A run that was interrupted continues from here."""
+    """How far a VM has come. A run that was interrupted continues from here.
+
+    INSTALLED is only for systems that are installed from a CD: their disk is written, its first boot is not over.
+    """
 
     CREATED = "created"
+    INSTALLED = "installed"
     BOOTED = "booted"
     READY = "ready"
 
@@ -77,7 +81,7 @@ def write(text: str, mark: Mark) -> str:
     The comment is JSON with ``<``, ``>`` and ``--`` escaped, so that no value can end it.
     """
     fields = {"stack": mark.stack, "vm": mark.vm, "kind": mark.kind, "stage": mark.stage.value}
-    more = {"provision": mark.provision, "host_key": mark.host_key, "seed": mark.seed}
+    more = {"provision": mark.provision, "host_key": mark.host_key, "seed": mark.seed, "first": mark.first}
     body = json.dumps({**fields, **{key: value for key, value in more.items() if value}}, sort_keys=True)
     body = body.replace("<", "\\u003c").replace(">", "\\u003e").replace("--", "-\\u002d")
     own = strip(text)

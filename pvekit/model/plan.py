@@ -19,6 +19,7 @@ class Verb(Enum):
     CREATE = "create"
     CONFIGURE = "configure"
     RESIZE = "resize"
+    INSTALL = "install"
     START = "start"
     RESTART = "restart"
     STOP = "stop"

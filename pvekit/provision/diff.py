@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pvekit.model.desired import DesiredVm
+from pvekit.model.desired import SETUP_SLOT, DesiredVm
 from pvekit.model.errors import PreflightRefused
 from pvekit.model.facts import Facts, VmFacts
 from pvekit.model.mark import Stage
@@ -16,7 +16,6 @@ from pvekit.provision.disks import DiskChanges, disk_changes, disk_text
 from pvekit.provision.privileges import root_steps
 from pvekit.provision.settings import setting_changes
 
-SEED_SLOT = "ide2"
 _DANGERS = {
     "bios": "the guest may not boot with another firmware",
     "machine": "the guest may not boot on another machine type",
@@ -35,9 +34,10 @@ def plan_for(
     actions: list[Action] = []
     notes: list[str] = []
     refused: list[str] = []
-    for vm in vms:
-        refused += _impossible(vm)
-        own = facts.own.get(vm.name)
+    for wanted in vms:
+        refused += _impossible(wanted)
+        own = facts.own.get(wanted.name)
+        vm = wanted.at(own.mark.stage if own is not None and own.mark is not None else None)
         if own is None:
             chain = _new(vm)
             refused += _unanswered(vm, None, chain)
@@ -67,8 +67,16 @@ def image_id(image: str, vm: DesiredVm) -> str:
 def _images(vms: Iterable[DesiredVm], actions: Iterable[Action]) -> list[Action]:
     """Return one action per image and place that the new VMs are made from."""
     creating = {action.vm for action in actions if action.verb is Verb.CREATE}
-    ids = {image_id(d.image, vm) for vm in vms if vm.name in creating for d in vm.disks if d.image}
+    ids = {name for vm in vms if vm.name in creating for name in _images_of(vm)}
     return [Action(name, Verb.IMAGE, "", why="new VMs are made from it") for name in sorted(ids)]
+
+
+def _images_of(vm: DesiredVm) -> list[str]:
+    """Return the ids of the actions that bring what the VM is made from."""
+    found = {image_id(disk.image, vm) for disk in vm.disks if disk.image}
+    if vm.install is not None:
+        found.add(f"image:{vm.install.iso}:{vm.iso_storage}:{vm.node}")
+    return sorted(found)
 
 
 def _new(vm: DesiredVm) -> list[Action]:
@@ -78,21 +86,24 @@ def _new(vm: DesiredVm) -> list[Action]:
     changes += [Change(d.slot, None, disk_text(d)) for d in vm.disks]
     changes += [Change(key, None, value) for key, value in vm.create_only.items()]
     actions: list[Action] = []
-    images = sorted({d.image for d in vm.disks if d.image})
-    if vm.seed is not None:
+    if vm.first_boot:
         actions.append(Action(f"{name}:seed", Verb.SEED, name, why="first boot settings"))
-    needs = tuple(image_id(image, vm) for image in images)
-    needs += (f"{name}:seed",) if vm.seed is not None else ()
+    needs = tuple(_images_of(vm))
+    needs += (f"{name}:seed",) if vm.first_boot else ()
     actions.append(Action(f"{name}:create", Verb.CREATE, name, tuple(changes), needs, why="does not exist"))
     if not vm.running:
         return actions
-    actions.append(Action(f"{name}:start", Verb.START, name, needs=(f"{name}:create",), why="should run"))
+    last = f"{name}:create"
+    if vm.install is not None:
+        actions.append(Action(f"{name}:install", Verb.INSTALL, name, needs=(last,), why="its disk is empty"))
+        last = f"{name}:install"
+    actions.append(Action(f"{name}:start", Verb.START, name, needs=(last,), why="should run"))
     return actions + _first_boot(vm, f"{name}:start")
 
 
 def _first_boot(vm: DesiredVm, after: str) -> list[Action]:
     name = vm.name
-    if vm.seed is None:
+    if not vm.first_boot:
         return []
     return [
         Action(f"{name}:await", Verb.AWAIT, name, needs=(after,) if after else (), why="first boot"),
@@ -112,6 +123,10 @@ def _chain(vm: DesiredVm, own: VmFacts, changed: list[Action], *, provision: boo
         if running:
             actions.append(Action(f"{name}:stop", Verb.STOP, name, needs=last, why="should be stopped"))
         return actions
+    if vm.install is not None and own.mark is not None and own.mark.stage is Stage.CREATED:
+        why = "its installation was not finished"
+        actions.append(Action(f"{name}:install", Verb.INSTALL, name, needs=last, why=why))
+        last, running = (f"{name}:install",), False
     if not running:
         actions.append(Action(f"{name}:start", Verb.START, name, needs=last, why="should run"))
         last = (f"{name}:start",)
@@ -126,9 +141,9 @@ def _chain(vm: DesiredVm, own: VmFacts, changed: list[Action], *, provision: boo
 
 def _rest(vm: DesiredVm, own: VmFacts, last: tuple[str, ...], *, provision: bool) -> list[Action]:
     name, mark = vm.name, own.mark
-    if mark is None or (vm.seed is None and mark.stage is not Stage.READY):
+    if mark is None or (not vm.first_boot and mark.stage is not Stage.READY):
         return []
-    if mark.stage is Stage.CREATED:
+    if mark.stage in (Stage.CREATED, Stage.INSTALLED):
         first, *rest = _first_boot(vm, "")
         return [replace(first, needs=last, why="first boot was not finished"), *rest]
     why = ""
@@ -140,7 +155,7 @@ def _rest(vm: DesiredVm, own: VmFacts, last: tuple[str, ...], *, provision: bool
         why = "its inputs changed"
     started = any(item.endswith((":start", ":restart")) for item in last)
     # Nobody knows how a guest answers that was not made from an image: it is only asked where it has to be.
-    if not why and not (started and vm.seed is not None):
+    if not why and not (started and vm.first_boot):
         return []
     actions = [Action(f"{name}:await", Verb.AWAIT, name, needs=last, why="has to answer first")]
     if mark.seed:
@@ -195,8 +210,11 @@ def _danger(changes: Iterable[Change]) -> str:
 
 def _impossible(vm: DesiredVm) -> list[str]:
     """Return what no PVE could do."""
-    if vm.seed is not None and any(disk.slot == SEED_SLOT for disk in vm.disks):
-        return [f"{vm.name}: {SEED_SLOT} is where the cloud-init seed goes. Choose another slot for the disk"]
+    if vm.first_boot and any(disk.slot == vm.seed_slot for disk in vm.disks):
+        what = "cloud-init seed" if vm.install is None else "answer CD"
+        return [f"{vm.name}: {vm.seed_slot} is where the {what} goes. Choose another slot for the disk"]
+    if vm.install is not None and any(disk.slot == SETUP_SLOT for disk in vm.disks):
+        return [f"{vm.name}: {SETUP_SLOT} is where the setup CD goes. Choose another slot for the disk"]
     return []
 
 
@@ -227,10 +245,13 @@ def _notes(vm: DesiredVm, own: VmFacts, *, restart: bool) -> list[str]:
     if waiting and not restart and own.row.running:
         verb = "wait" if len(waiting) > 1 else "waits"
         notes.append(f"{vm.name}: {', '.join(waiting)} {verb} for a restart (pvekit restart {vm.name})")
-    if own.mark is not None and own.mark.first and vm.seed is not None and own.mark.first != vm.seed.digest:
+    if own.mark is not None and own.mark.first and vm.first_boot and own.mark.first != vm.first_boot:
+        what = "user, password, addresses, name servers or user_data"
+        if vm.install is not None:
+            what = "user, password, time zone or windows"
         notes.append(
-            f"{vm.name}: user, password, addresses, name servers or user_data are not those of its first boot; they "
-            f"reach only a new VM (pvekit down --only {vm.name}, then up)"
+            f"{vm.name}: {what} are not those of its first boot; they reach only a new VM "
+            f"(pvekit down --only {vm.name}, then up)"
         )
     return notes
 

@@ -53,7 +53,7 @@ def storages_of(vm: DesiredVm) -> set[tuple[str, str]]:
     """Return the storages a new VM needs, each with the content type that it must allow."""
     needed = {(disk.storage, "images") for disk in vm.disks}
     needed |= {(storage_in(value), "images") for value in vm.create_only.values()}
-    if vm.seed is not None:
+    if vm.first_boot:
         needed.add((vm.iso_storage, "iso"))
     if any(disk.image for disk in vm.disks):
         needed.add((vm.image_storage, "import"))

@@ -118,39 +118,66 @@ def _for(action: Action, vm: DesiredVm, place: _Place, version: tuple[int, ...])
     match action.verb:
         case Verb.CREATE:
             return _create(vm, place)
+        case Verb.INSTALL:
+            return _install(place, version)
         case Verb.CONFIGURE:
             return _configure(action, vm, place)
-        case Verb.SEED:
-            return {
-                Need(f"/storage/{vm.iso_storage}", "Datastore.AllocateTemplate", "upload the cloud-init seed"),
-                Need(f"/storage/{vm.iso_storage}", "Datastore.Audit", "see the seed"),
-            }
-        case Verb.UNSEED:
-            return {Need(f"/storage/{vm.iso_storage}", "Datastore.Allocate", "delete the cloud-init seed")}
+        case Verb.SEED | Verb.UNSEED:
+            return _seed(action.verb, f"/storage/{vm.iso_storage}")
         case Verb.START | Verb.STOP | Verb.RESTART:
             return {place.need("VM.PowerMgmt", "start and stop VMs")}
         case Verb.AWAIT:
-            return {place.need(privilege, "ask the guest agent") for privilege in agent_privileges(version)}
+            return _agent(place, version)
         case Verb.SETTLE:
-            return {
-                place.need("VM.Config.CDROM", "detach the seed"),
-                place.need(privilege_of("boot"), "keep the boot order"),
-                place.need(OPTIONS, "keep the mark"),
-            }
+            return _detach(place, "detach the seed")
         case Verb.PROVISION:
             return {place.need(OPTIONS, "keep the mark")}
         case Verb.RESIZE:
-            storages = {d.storage for d in vm.disks if d.slot in {change.target for change in action.changes}}
-            return {place.need("VM.Config.Disk", "grow disks"), *map(_allocate, storages)}
+            return _resize(action, vm, place)
         case _:
             return set()
+
+
+def _seed(verb: Verb, path: str) -> set[Need]:
+    if verb is Verb.UNSEED:
+        return {Need(path, "Datastore.Allocate", "delete the cloud-init seed")}
+    return {
+        Need(path, "Datastore.AllocateTemplate", "upload the cloud-init seed"),
+        Need(path, "Datastore.Audit", "see the seed"),
+    }
+
+
+def _resize(action: Action, vm: DesiredVm, place: _Place) -> set[Need]:
+    storages = {d.storage for d in vm.disks if d.slot in {change.target for change in action.changes}}
+    return {place.need("VM.Config.Disk", "grow disks"), *map(_allocate, storages)}
+
+
+def _agent(place: _Place, version: tuple[int, ...]) -> set[Need]:
+    return {place.need(privilege, "ask the guest agent") for privilege in agent_privileges(version)}
+
+
+def _detach(place: _Place, purpose: str) -> set[Need]:
+    return {
+        place.need("VM.Config.CDROM", purpose),
+        place.need(privilege_of("boot"), "keep the boot order"),
+        place.need(OPTIONS, "keep the mark"),
+    }
+
+
+def _install(place: _Place, version: tuple[int, ...]) -> set[Need]:
+    return {
+        place.need("VM.PowerMgmt", "start and stop VMs"),
+        place.need("VM.Console", "press a key at the setup CD's prompt, and take pictures of the screen"),
+        *_detach(place, "take the setup CD out"),
+        *_agent(place, version),
+    }
 
 
 def _create(vm: DesiredVm, place: _Place) -> set[Need]:
     keys = [*vm.config, *vm.create_only, *(disk.slot for disk in vm.disks), "description"]
     found = {place.need("VM.Allocate", "create VMs"), place.need("VM.Audit", "see VMs")}
     found |= _settings(keys, place, "set up VMs")
-    if vm.seed is not None:
+    if vm.first_boot:
         found.add(place.need("VM.Config.CDROM", "attach the seed"))
     for storage in sorted({disk.storage for disk in vm.disks} | {storage_in(v) for v in vm.create_only.values()}):
         found |= _storage(storage)

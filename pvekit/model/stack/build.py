@@ -6,12 +6,12 @@ options) are merged key by key; lists and user_data are replaced as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from pvekit.model.stack import shape
+from pvekit.model.stack import home_build, shape
+from pvekit.model.stack.fields import Fields
 from pvekit.model.stack.include import Includer
-from pvekit.model.stack.text import Document, Path
+from pvekit.model.stack.text import Path
 from pvekit.model.stack.values import (
     Ansible,
     Built,
@@ -31,78 +31,9 @@ from pvekit.model.stack.values import (
     Token,
     User,
     Vm,
+    Volume,
 )
 from pvekit.model.units import GIB
-
-OWN: Mapping[str, Any] = {
-    "kind": "",
-    "image": None,
-    "node": "auto",
-    "cores": 2,
-    "sockets": 1,
-    "cpu": "x86-64-v2-AES",
-    "memory": 2048,
-    "balloon": None,
-    "machine": "q35",
-    "firmware": "seabios",
-    "secure_boot": False,
-    "tpm": False,
-    "agent": True,
-    "storage": "local-lvm",
-    "iso_storage": "local",
-    "image_storage": "local",
-    "bridge": "vmbr0",
-    "user": "ops",
-    "password": None,
-    "state": "running",
-    "pool": None,
-    "protection": False,
-    "description": "",
-    "timezone": None,
-    "updates": "security",
-}
-"""pvekit's own defaults (memory in MiB)."""
-
-
-class Fields:
-    """A VM's fields with the defaults behind them; ``path`` says where a value stands in the file."""
-
-    def __init__(self, name: str, vm: shape.VmShape, defaults: shape.VmFields) -> None:
-        self.layers: tuple[tuple[Path, shape.VmFields], ...] = ((("vms", name), vm), (("defaults",), defaults))
-
-    def find(self, key: str) -> tuple[Any, Path]:
-        """Return the value that wins and its path; pvekit's own default has the VM's path."""
-        for path, layer in self.layers:
-            value = getattr(layer, key)
-            if value is not None:
-                return value, (*path, key)
-        return OWN.get(key), (*self.layers[0][0], key)
-
-    def was_cut(self, document: Document, key: str) -> bool:
-        """Return whether the file has a value for this key that was wrong."""
-        return document.was_cut(*((*path, key) for path, _layer in self.layers))
-
-    def __getitem__(self, key: str) -> Any:
-        """Return the value that wins."""
-        return self.find(key)[0]
-
-    def part(self, key: str, inner: str) -> tuple[Any, Path]:
-        """Return the winning value of a key inside a mapping (``start.order``), and its path."""
-        for path, layer in self.layers:
-            value = getattr(getattr(layer, key), inner, None)
-            if value is not None:
-                return value, (*path, key, inner)
-        return None, (*self.layers[0][0], key)
-
-    def merged(self, key: str, inner: str | None = None) -> list[tuple[Path, dict[str, Any]]]:
-        """Return the layers of a free mapping, the default's first, so that later ones win."""
-        found = []
-        for path, layer in reversed(self.layers):
-            value = getattr(layer, key)
-            value = getattr(value, inner, None) if inner and value else value
-            if value and not (inner and value is getattr(layer, key)):
-                found.append(((*path, key, inner) if inner else (*path, key), value))
-        return found
 
 
 def build_host(host: shape.HostShape) -> Host:
@@ -114,6 +45,8 @@ def build_host(host: shape.HostShape) -> Host:
         login=Login(host.login.user, host.login.password) if host.login else None,
         timeouts=Timeouts(host.timeouts.connect, host.timeouts.read),
         parallel=Parallel(host.parallel.storage, host.parallel.node, host.parallel.boot),
+        ssh=home_build.host_ssh(host.ssh),
+        tuning=home_build.tuning(host.tuning),
     )
 
 
@@ -121,26 +54,29 @@ def build_image(name: str, image: shape.ImageShape, include: Includer) -> Image:
     """Return the image; ``checks`` has made sure that exactly one source is given."""
     checksum = Checksum("sha256", image.sha256) if image.sha256 else None
     checksum = Checksum("sha512", image.sha512) if image.sha512 else checksum
-    source: Download | LocalFile | Built
+    source: Download | LocalFile | Volume | Built
     if image.url:
-        source = Download(image.url, checksum, image.checksums)
+        keyring = include.locate(image.keyring, ("images", name, "keyring")) if image.keyring else None
+        source = Download(image.url, checksum, image.checksums, keyring)
     elif image.path:
         source = LocalFile(include.locate(image.path, ("images", name, "path")), checksum)
+    elif image.volume:
+        source = Volume(image.volume, checksum or Checksum("sha256", ""))
     else:
         source = Built(image.build or "")
-    return Image(name, source, image.format or image_format(image.url or image.path or ""))
+    return Image(name, source, image.format or image_format(image.url or image.path or image.volume or ""))
 
 
-def image_format(name: str) -> Literal["qcow2", "raw", "vmdk"]:
+def image_format(name: str) -> Literal["qcow2", "raw", "vmdk", "iso", "msi"]:
     """Return the format that a file name's ending stands for; ``.img`` of the cloud publishers is qcow2."""
     ending = name.partition("?")[0].lower().rpartition(".")[2]
-    if ending == "raw":
-        return "raw"
-    return "vmdk" if ending == "vmdk" else "qcow2"
+    known: dict[str, Literal["raw", "vmdk", "iso", "msi"]] = {"raw": "raw", "vmdk": "vmdk", "iso": "iso", "msi": "msi"}
+    return known.get(ending, "qcow2")
 
 
-def build_vm(name: str, vm: shape.VmShape, fields: Fields, include: Includer) -> Vm:
+def build_vm(name: str, vm: shape.VmShape, stack: shape.StackShape, include: Includer) -> Vm:
     """Return the VM."""
+    fields = Fields(name, vm, stack.defaults)
     keys, keys_path = fields.find("ssh_keys")
     data, data_path = fields.find("user_data")
     users, users_path = fields.find("users")
@@ -184,14 +120,19 @@ def build_vm(name: str, vm: shape.VmShape, fields: Fields, include: Includer) ->
         ansible=_ansible(fields, include),
         options=_free(fields.merged("options"), include),
         pve=_pve(fields),
+        linux=home_build.linux(fields, stack),
+        windows=home_build.windows(fields) if fields["kind"] == "windows" else None,
+        nas=home_build.nas(fields["nas"]) if fields["kind"] == "nas" and fields["nas"] else None,
+        affinity=fields["affinity"],
+        hugepages=None if fields["hugepages"] is None else str(fields["hugepages"]),
     )
 
 
 def build_disks(fields: Fields) -> tuple[Disk, ...]:
-    """Return the disks with their slots; without any in the file, one of 20 GiB."""
+    """Return the disks with their slots; without any in the file, one of 20 GiB (Windows: 64)."""
     disks: list[shape.DiskShape] | None = fields["disks"]
     if disks is None:
-        return (Disk("scsi0", 20 * GIB, fields["storage"]),)
+        return (Disk("scsi0", (64 if fields["kind"] == "windows" else 20) * GIB, fields["storage"]),)
     slots = _slots("scsi", [disk.slot for disk in disks])
     return tuple(
         Disk(
@@ -249,7 +190,8 @@ def _dns(fields: Fields) -> Dns:
 def _start(fields: Fields) -> Start:
     auto = fields.part("start", "auto")[0]
     order, up, down = (cast("int | None", fields.part("start", key)[0]) for key in ("order", "up", "down"))
-    return Start(auto=True if auto is None else auto, order=order, up_s=up, down_s=down)
+    schedule = home_build.schedule(fields)
+    return Start(auto=True if auto is None else auto, order=order, up_s=up, down_s=down, schedule=schedule)
 
 
 def _ready(fields: Fields) -> Ready:

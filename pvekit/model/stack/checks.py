@@ -8,15 +8,17 @@ from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
 from pvekit.model.errors import Problem
-from pvekit.model.stack.build import Fields
+from pvekit.model.stack import home_checks
+from pvekit.model.stack.fields import Fields
 from pvekit.model.stack.problems import nearest
 from pvekit.model.stack.pvekeys import check_pve
-from pvekit.model.stack.shape import DiskShape, NicShape, StackShape
+from pvekit.model.stack.shape import DiskShape, ImageShape, NicShape, StackShape
 from pvekit.model.stack.text import Document, Path
 
-LATER_KINDS = frozenset({"windows", "nas", "llama"})
+LATER_KINDS = frozenset({"llama"})
 """Kinds that later versions build."""
 
+_SOURCES = ("url", "path", "volume", "build")
 _SUMS = ("sha256", "sha512", "checksums")
 
 Found = Iterator[Problem]
@@ -61,6 +63,7 @@ def check(stack: StackShape, document: Document, kinds: frozenset[str]) -> Found
         yield from _kind(fields, document, kinds)
         yield from _image_of(fields, document, stack)
         yield from _hardware(fields, document)
+        yield from home_checks.check(fields, document, stack)
         yield from _disks(fields, document)
         yield from _nics(fields, document, once)
         yield from _users(fields, document)
@@ -87,27 +90,42 @@ def _host(stack: StackShape, document: Document) -> Found:
 def _images(stack: StackShape, document: Document) -> Found:
     for name, image in stack.images.items():
         path: Path = ("images", name)
-        sources = [key for key in ("url", "path", "build") if getattr(image, key)]
-        sums = [key for key in _SUMS if getattr(image, key)]
-        if document.was_cut(*((*path, key) for key in ("url", "path", "build"))):
-            continue
-        if len(sources) != 1:
-            text = "there is no source" if not sources else f"{' and '.join(sources)} exclude each other"
-            yield document.problem(path, text, "Write one of url, path and build.")
-        elif image.url and not sums and not document.was_cut(*((*path, key) for key in _SUMS)):
-            hint = "Write sha256: or sha512:, or checksums: with the address of the publisher's SHA256SUMS."
-            yield document.problem(path, "a downloaded image needs a checksum", hint)
-        elif image.build and (sums or image.format):
-            yield document.problem(path, "a built image has no checksum and format of its own", "Remove them.")
-        if len(sums) > 1:
-            yield document.problem((*path, sums[1]), f"{' and '.join(sums)} exclude each other", "Keep one.")
-        if image.path and image.checksums:
-            yield document.problem((*path, "checksums"), "checksums goes with url", "Write sha256: instead.")
-        packed = (image.url or image.path or "").partition("?")[0].rpartition(".")[2].lower()
-        if packed in {"xz", "gz", "zst", "bz2", "zip", "lzo"}:
-            text = f"PVE cannot import a compressed image (.{packed})"
-            at = (*path, "url" if image.url else "path")
-            yield document.problem(at, text, "Unpack it and use path:, or find the .qcow2.")
+        if not document.was_cut(*((*path, key) for key in _SOURCES)):
+            yield from _source(image, document, path)
+            yield from _sums(image, document, path)
+
+
+def _source(image: ImageShape, document: Document, path: Path) -> Found:
+    sources = [key for key in _SOURCES if getattr(image, key)]
+    if len(sources) != 1:
+        text = "there is no source" if not sources else f"{' and '.join(sources)} exclude each other"
+        yield document.problem(path, text, "Write one of url, path, volume and build.")
+    if image.volume and image.format not in (None, "iso"):
+        yield document.problem((*path, "format"), "a volume is an ISO", "Remove format.")
+    if image.build and (image.format or any(getattr(image, key) for key in _SUMS)):
+        yield document.problem(path, "a built image has no checksum and format of its own", "Remove them.")
+    packed = (image.url or image.path or "").partition("?")[0].rpartition(".")[2].lower()
+    if packed in {"xz", "gz", "zst", "bz2", "zip", "lzo"}:
+        text = f"PVE cannot import a compressed image (.{packed})"
+        at = (*path, "url" if image.url else "path")
+        yield document.problem(at, text, "Unpack it and use path:, or find the .qcow2.")
+
+
+def _sums(image: ImageShape, document: Document, path: Path) -> Found:
+    sums = [key for key in _SUMS if getattr(image, key)]
+    cut = document.was_cut(*((*path, key) for key in _SUMS))
+    if home_checks.is_iso(image) and image.sha256 is None and not cut:
+        hint = "Write sha256: as its publisher gives it (sha256sum shows a file's)."
+        yield document.problem(path, "an ISO needs its sha256", hint)
+    elif image.url and not sums and not cut:
+        hint = "Write sha256: or sha512:, or checksums: with the address of the publisher's SHA256SUMS."
+        yield document.problem(path, "a downloaded image needs a checksum", hint)
+    if len(sums) > 1:
+        yield document.problem((*path, sums[1]), f"{' and '.join(sums)} exclude each other", "Keep one.")
+    if image.path and image.checksums:
+        yield document.problem((*path, "checksums"), "checksums goes with url", "Write sha256: instead.")
+    if image.keyring and not image.checksums:
+        yield document.problem((*path, "keyring"), "keyring goes with checksums", "Write checksums: URL.")
 
 
 def _kind(fields: Fields, document: Document, kinds: frozenset[str]) -> Found:

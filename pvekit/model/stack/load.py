@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from pvekit.model.errors import Problem, StackInvalid
 from pvekit.model.stack import checks
-from pvekit.model.stack.build import Fields, build_host, build_image, build_vm
+from pvekit.model.stack.build import build_host, build_image, build_vm
 from pvekit.model.stack.files import Files, NoFiles
 from pvekit.model.stack.include import Includer
 from pvekit.model.stack.problems import translate
@@ -97,7 +97,7 @@ def _build(shape: StackShape, file: str, include: Includer) -> Stack:
         file=file,
         host=build_host(shape.host) if shape.host else None,
         images={name: build_image(name, image, include) for name, image in shape.images.items()},
-        vms=tuple(build_vm(name, vm, Fields(name, vm, shape.defaults), include) for name, vm in shape.vms.items()),
+        vms=tuple(build_vm(name, vm, shape, include) for name, vm in shape.vms.items()),
     )
 
 

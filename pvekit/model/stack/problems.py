@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pvekit.model.errors import Problem
-from pvekit.model.stack.shape import Shape, StackShape, VmFields, VmShape
+from pvekit.model.stack.base import Shape
+from pvekit.model.stack.shape import StackShape, VmFields, VmShape
 from pvekit.model.stack.text import Document, Path
 
 NOT_YET = {

@@ -287,3 +287,7 @@ Fingerprints = Annotated[list[Fingerprint], BeforeValidator(_one_or_more), _one_
 HttpUrl = Annotated[str, *pattern(r"https?://[^\s/]+/[^\s]*", "a web address", "Write https://… to the file itself.")]
 Sha256 = Annotated[str, *pattern("[0-9a-f]{64}", "a SHA-256 sum", "Write 64 lower-case hex digits.")]
 Sha512 = Annotated[str, *pattern("[0-9a-f]{128}", "a SHA-512 sum", "Write 128 lower-case hex digits.")]
+IsoVolume = Annotated[
+    str,
+    *pattern(r"[A-Za-z][A-Za-z0-9_.-]*:iso/[^\s/]+\.iso", "an ISO on a storage", "Write local:iso/NAME.iso."),
+]

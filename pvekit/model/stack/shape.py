@@ -4,31 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from pvekit.model.stack import home_shape as home
 from pvekit.model.stack import scalars as s
+from pvekit.model.stack.base import Shape, default, maybe
 from pvekit.model.stack.scalars import wrong
 
 NicModel = Literal["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3", "pcnet", "ne2k_pci", "i82551"]
 NIC_MODELS: tuple[str, ...] = get_args(NicModel)
 DESCRIPTION_LIMIT = 7000
 """Characters; PVE takes 8192, the rest is for pvekit's mark."""
-
-
-class Shape(BaseModel):
-    """A mapping with known keys only; values are taken as written, never converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def default(value: object, description: str, **limits: Any) -> Any:
-    """Return a field with a default."""
-    return Field(default=value, description=description, **limits)
-
-
-def maybe(description: str, **limits: Any) -> Any:
-    """Return a field that may be left away."""
-    return default(None, description, **limits)
 
 
 class TokenShape(Shape):
@@ -70,18 +56,24 @@ class HostShape(Shape):
     login: LoginShape | None = maybe("Only for steps that a token may not do.")
     timeouts: TimeoutsShape = Field(default_factory=TimeoutsShape, description="How long to wait for the server.")
     parallel: ParallelShape = Field(default_factory=ParallelShape, description="How much is done at once.")
+    ssh: home.HostSshShape | None = maybe("SSH to the nodes, for what PVE's API has no words for.")
+    tuning: home.TuningShape = Field(default_factory=home.TuningShape, description="Settings of the nodes themselves.")
 
 
 class ImageShape(Shape):
-    """A disk image: exactly one of url, path and build."""
+    """A disk image or an installation CD: exactly one of url, path, volume and build."""
 
     url: s.HttpUrl | None = maybe("Where the server downloads it from.")
     path: str | None = maybe("A file on this machine, relative to the stack file.", min_length=1)
+    volume: s.IsoVolume | None = maybe("An ISO on a storage of the server: local:iso/NAME.iso.")
     build: s.ImageName | None = maybe("Built on this machine from packages, for example debian-13.")
     sha256: s.Sha256 | None = maybe("Its SHA-256 sum.")
     sha512: s.Sha512 | None = maybe("Its SHA-512 sum.")
     checksums: s.HttpUrl | None = maybe("The publisher's SHA256SUMS or SHA512SUMS; read into pvekit.lock.")
-    format: Literal["qcow2", "raw", "vmdk"] | None = maybe("Default: by the name's ending.")
+    keyring: Annotated[str, Field(min_length=1)] | None = maybe(
+        "A file with the publisher's public keys: the list's signature (.gpg, .sign, .asc) must be by one of them."
+    )
+    format: Literal["qcow2", "raw", "vmdk", "iso", "msi"] | None = maybe("Default: by the name's ending.")
 
 
 class DiskShape(Shape):
@@ -129,6 +121,7 @@ class StartShape(Shape):
     order: int | None = maybe("Lower starts first, stops last.", ge=0, le=9999)
     up: s.WholeSeconds | None = maybe("Wait after starting it.")
     down: s.WholeSeconds | None = maybe("Wait for its shutdown.")
+    schedule: home.ScheduleShape | None = maybe("The host starts and stops it by itself.")
 
 
 class ReadyShape(Shape):
@@ -212,6 +205,14 @@ class VmFields(Shape):
     updates: Literal["security", "all", "none"] | None = maybe("Automatic updates. Default security.")
     users: list[UserShape] | None = maybe("Further users in the guest.")
     ansible: AnsibleShape | None = maybe("Playbooks of your own.")
+    desktop: bool | None = maybe("A desktop that is reached by RDP (debian, ubuntu). Default false.")
+    locale: home.Locale | None = maybe("Language of a Linux guest, for example de_DE.UTF-8. Default: the image's.")
+    keyboard: home.Keyboard | None = maybe("Keyboard layout of a Linux guest, for example de.")
+    mounts: list[home.MountShape] | None = maybe("Shares of a NAS of this stack, mounted in a Linux guest.")
+    windows: home.WindowsShape | None = maybe("How Windows is installed (kind: windows).")
+    nas: home.NasShape | None = maybe("Disks, shares and people of a file server (kind: nas).")
+    affinity: home.Affinity | None = maybe("Host threads that the VM runs on, for example 0-5,14-19 (needs host.ssh).")
+    hugepages: Literal["any", 2, 1024] | None = maybe("Memory from huge pages of this size in MiB (needs host.ssh).")
     options: dict[str, Any] | None = maybe("What only this kind knows.")
     pve: dict[str, PveValue] | None = maybe(
         "PVE's own settings where they should differ from the kind's; null leaves one as PVE has it."

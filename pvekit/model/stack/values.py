@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, Literal
 
+from pvekit.model.stack.home import HostSsh, Linux, Nas, Schedule, Tuning, Windows
 from pvekit.model.stack.secret import SecretRef
 
 
@@ -60,6 +61,8 @@ class Host:
     login: Login | None
     timeouts: Timeouts = Timeouts()
     parallel: Parallel = Parallel()
+    ssh: HostSsh | None = None
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,15 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An image fetched from ``url``. One of ``checksum`` and ``checksums_url`` (a SHA256SUMS list) is there."""
+    """An image fetched from ``url``. One of ``checksum`` and ``checksums_url`` (a SHA256SUMS list) is there.
+
+    ``keyring`` is the path of the public keys that may have signed the list; None asks for no signature.
+    """
 
     url: str
     checksum: Checksum | None
     checksums_url: str | None
+    keyring: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,14 @@ class LocalFile:
 
     path: str
     checksum: Checksum | None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An ISO that is on a storage of the server already (``local:iso/win.iso``)."""
+
+    volid: str
+    checksum: Checksum
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +114,8 @@ class Image:
     """A disk image under the name that VMs use. ``format`` is the format of its bytes."""
 
     name: str
-    source: Download | LocalFile | Built
-    format: Literal["qcow2", "raw", "vmdk"]
+    source: Download | LocalFile | Volume | Built
+    format: Literal["qcow2", "raw", "vmdk", "iso", "msi"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +171,7 @@ class Start:
     order: int | None = None
     up_s: int | None = None
     down_s: int | None = None
+    schedule: Schedule = field(default_factory=Schedule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +207,8 @@ class Vm:
 
     ``node`` None = auto; ``vmid`` None = chosen by pvekit; ``image`` is a key of ``Stack.images`` or None;
     ``balloon_mib`` None = no ballooning; ``storage`` is where EFI and TPM state go as well. ``pve`` holds PVE keys
-    that win over what the kind makes of all this; None means: leave that key as PVE has it.
+    that win over what the kind makes of all this; None means: leave that key as PVE has it. ``cpu`` empty means that
+    pvekit chooses by the host. ``windows`` and ``nas`` are there for these kinds only.
     """
 
     name: str
@@ -233,6 +250,11 @@ class Vm:
     ansible: Ansible
     options: Mapping[str, Any]
     pve: Mapping[str, str | None] = field(default_factory=dict)
+    linux: Linux = field(default_factory=Linux)
+    windows: Windows | None = None
+    nas: Nas | None = None
+    affinity: str | None = None
+    hugepages: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

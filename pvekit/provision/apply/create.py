@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pvekit.adapters import pve as api
 from pvekit.engine import Context
-from pvekit.model.desired import DesiredDisk, DesiredVm
+from pvekit.model.desired import SETUP_SLOT, DesiredDisk, DesiredVm
 from pvekit.model.errors import Conflict, ImageInvalid
 from pvekit.model.mark import Mark, Stage, vm_tag, vmid_for, write
 from pvekit.model.plan import Action
@@ -19,7 +19,7 @@ def create(job: Job, action: Action, context: Context) -> None:
     """Create the VM, then grow the disks that were made from an image."""
     vm = job.vms[action.vm]
     seed = job.seeds.get(vm.name, "")
-    mark = Mark(job.stack, vm.name, vm.kind, Stage.CREATED, seed=seed, first=vm.seed.digest if vm.seed else "")
+    mark = Mark(job.stack, vm.name, vm.kind, Stage.CREATED, seed=seed, first=vm.first_boot)
     body = _body(job, vm, mark)
     taken = {row.vmid for row in job.facts.rows if row.lock != "create"}
     for attempt in range(_VMID_TRIES):
@@ -64,10 +64,12 @@ def _claimed(job: Job, vm: DesiredVm, vmid: int, body: dict[str, str], context: 
 
 
 def _body(job: Job, vm: DesiredVm, mark: Mark) -> dict[str, str]:
-    body = {**vm.config, **vm.create_only, "description": write(vm.description, mark)}
+    body = {**vm.at(None).config, **vm.create_only, "description": write(vm.description, mark)}
     body |= {disk.slot: disk_value(job, vm, disk) for disk in vm.disks}
     if mark.seed:
-        body["ide2"] = f"{mark.seed},media=cdrom"
+        body[vm.seed_slot] = f"{mark.seed},media=cdrom"
+    if vm.install is not None:
+        body[SETUP_SLOT] = f"{job.volumes[vm.install.iso, vm.iso_storage, vm.node]},media=cdrom"
     if vm.pool:
         body["pool"] = vm.pool
     return body
