@@ -55,6 +55,7 @@ def test_a_whole_life(place: Place, monkeypatch: pytest.MonkeyPatch, figure: Fig
     place.run("snapshot", "-s", stack, "web", "one", "--ram").ended(0)
     place.run("rollback", "-s", stack, "web", "one", "-y").ended(0)
     place.run("logs", "-s", stack, "web", "--tasks").ended(0)
+    place.run("screenshot", "-s", stack, "web").ended(0)
     place.run("down", stack, "--confirm", "wire", "--unprotect").ended(0)
     sent.check()
     kinds = {
