@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from pvekit.cli.hints import complete
-from pvekit.model.plan import Action, Change, Cost, Effect, Plan, Verb
-from pvekit.model.units import GIB, format_size
+from pvekit.model.budget_table import budget_lines
+from pvekit.model.plan import Action, Change, Effect, Plan, Verb
 
 _WORD = {
     Verb.AWAIT: "wait for the guest",
@@ -23,10 +23,11 @@ _WORD = {
 }
 
 
-def plan_text(plan: Plan) -> str:
-    """Return the plan for a person to read."""
+def plan_text(plan: Plan, *, budget: bool = False) -> str:
+    """Return the plan for a person to read. ``budget`` shows what the nodes have even when nothing is to be done."""
     if plan.empty:
-        return "\n".join([f"{plan.stack}: no changes.", *_notes(plan.notes)])
+        lines = ["", *_cost_lines(plan), ""] if budget and plan.budgets else []
+        return "\n".join([f"{plan.stack}: no changes.", *lines, *_notes(plan.notes)]).rstrip()
     lines = [f"{plan.stack}: {_count(plan.actions)}", ""]
     for action in plan.actions:
         if action.verb is Verb.IMAGE:
@@ -34,7 +35,7 @@ def plan_text(plan: Plan) -> str:
             lines.append(f"  image {image}: on storage {storage} of {node}, brought there if it is not yet")
     for vm in dict.fromkeys(a.vm for a in plan.actions if a.vm):
         lines += _vm_lines(vm, plan.of(vm))
-    lines += ["", *_cost_lines(plan.costs)]
+    lines += ["", *_cost_lines(plan)]
     if plan.root_steps:
         lines += ["", "steps that PVE refuses to an API token:", *(f"  {step}" for step in plan.root_steps)]
     return "\n".join([*lines, *_notes(plan.notes)])
@@ -84,19 +85,8 @@ def _change(change: Change) -> str:
     return f"        {change.target}: {before} -> {after}  [{forecast[change.effect]}]"
 
 
-def _cost_lines(costs: Iterable[Cost]) -> list[str]:
-    lines = []
-    for cost in costs:
-        used = f" + {cost.memory_used_mib} MiB of others" if cost.memory_used_mib else ""
-        total = f" of {cost.memory_total_mib} MiB" if cost.memory_total_mib else ""
-        threads = f" on {cost.threads_total} threads" if cost.threads_total else ""
-        text = f"  {cost.node}: memory {cost.memory_mib} MiB{used}{total}"
-        text += f", {cost.threads} virtual CPU{'s' if cost.threads != 1 else ''}{threads}"
-        for name, size in sorted(cost.disk.items()):
-            free = cost.disk_free.get(name)
-            room = f" of {free / GIB:.1f} GiB free" if free is not None else ""
-            text += f", {name}: up to {format_size(size)} new{room}"
-        lines.append(text)
+def _cost_lines(plan: Plan) -> list[str]:
+    lines = [line for budget in plan.budgets for line in budget_lines(budget)]
     return ["costs:", *lines] if lines else []
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from pvekit.lab.access.accounts import ROOT
 from pvekit.lab.certificate import certificate
 from pvekit.lab.doors import Disks, Machines
+from pvekit.lab.hardware import read_hardware
 from pvekit.lab.hollow import HollowDisks, HollowMachines
 from pvekit.lab.lab import Lab
 from pvekit.lab.server import LabServer
@@ -75,6 +76,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--cpus", type=int, default=0, help="threads that the node claims to have")
     parser.add_argument("--memory", type=int, default=0, metavar="MIB", help="RAM that the node claims to have")
     parser.add_argument("--pci", type=Path, help="JSON list of PCI devices instead of the machine's own")
+    parser.add_argument("--hardware", type=Path, help="JSON file of a machine that the node claims to be")
     parser.add_argument("--verbose", action="store_true", help="log every request")
     return parser.parse_args(argv)
 
@@ -89,6 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         state=options.state.resolve(), nodes=tuple(options.node or ("pve",)), latency=options.latency / 1000,
         delays=parse_delays(options.delay or os.environ.get("PVEKIT_LAB_DELAY", "")), cpus=options.cpus,
         memory=options.memory << 20, pci=options.pci,
+        hardware=read_hardware(options.hardware) if options.hardware is not None else None,
     )  # fmt: skip
     lab = open_lab(settings, hollow=options.hollow, boot_seconds=options.boot_seconds)
     server = LabServer(lab, certificate(settings.state, settings.nodes[0]), options.port)

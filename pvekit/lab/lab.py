@@ -10,6 +10,7 @@ from pvekit.lab import router
 from pvekit.lab.access.accounts import Accounts
 from pvekit.lab.access.tickets import Tickets
 from pvekit.lab.doors import Disks, Machines
+from pvekit.lab.hollow import HollowMachines
 from pvekit.lab.settings import Settings
 from pvekit.lab.storage.storages import Storages
 from pvekit.lab.store import Store
@@ -30,9 +31,12 @@ class Lab:
         self.tickets = Tickets(settings.state / "authkey")
         self.consoles = Consoles()
         self.vms = Vms(Store(settings.state / "vms"))
-        self.storages = Storages(Store(settings.state / "storages"), settings.state, disks)
+        claimed = settings.hardware.storages if settings.hardware is not None else None
+        self.storages = Storages(Store(settings.state / "storages"), settings.state, disks, claimed)
         self.cluster = Store(settings.state / "cluster")
         self.tasks = Tasks(settings.state / "tasks", settings.delays)
+        self.hollow = isinstance(machines, HollowMachines)
+        """Whether VMs only claim to run."""
         self.fingerprint = ""
         """SHA-256 of the certificate, once the server has one."""
         self._exclusive = threading.RLock()

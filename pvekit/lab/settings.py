@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pvekit.lab.hardware import Hardware
+
 VERSION = "9.2.11"
 RELEASE = "9.2"
 REPOID = "pvekit-lab"
@@ -27,10 +29,14 @@ class Settings:
     """Bytes of RAM as the API tells them; 0 asks the host."""
     pci: Path | None = None
     """A JSON list of PCI devices in the API's form, instead of the machine's own."""
+    hardware: Hardware | None = None
+    """A machine to be told about instead of this one."""
 
     @property
     def threads(self) -> int:
         """Return the node's number of hardware threads."""
+        if self.hardware is not None:
+            return int(self.hardware.processor["cpus"])
         return self.cpus or len(os.sched_getaffinity(0))
 
 

@@ -49,7 +49,7 @@ class StorageFacts:
 
 @dataclass(frozen=True, slots=True)
 class VmRow:
-    """One VM as ``/cluster/resources`` shows it."""
+    """One VM as ``/cluster/resources`` shows it. ``kind`` is ``qemu``, or ``lxc`` for a container."""
 
     vmid: int
     node: str
@@ -60,6 +60,8 @@ class VmRow:
     memory: int
     threads: int
     pool: str = ""
+    kind: str = "qemu"
+    template: bool = False
 
 
 @dataclass(frozen=True, slots=True)

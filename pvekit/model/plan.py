@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from pvekit.model.budget import Budget
+
 
 class Verb(Enum):
     """What one action does, in the order in which a new VM meets them."""
@@ -86,13 +88,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All actions, what they cost, and what a reader should know beforehand."""
+    """All actions, what they cost, what the nodes have for them, and what a reader should know beforehand."""
 
     stack: str
     actions: tuple[Action, ...] = ()
     costs: tuple[Cost, ...] = ()
     notes: tuple[str, ...] = ()
     root_steps: tuple[str, ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -70,6 +70,8 @@ def _row(vm: api.VmRow) -> VmRow:
         memory=vm.maxmem,
         threads=vm.maxcpu,
         pool=vm.pool,
+        kind=vm.kind,
+        template=vm.template,
     )
 
 

@@ -6,7 +6,7 @@ half-way through; so all of it is checked here, and all of it is told at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from pvekit.model.desired import DesiredVm
@@ -25,8 +25,13 @@ _LEAST_FREE = 256 * MIB
 _REPLACES = "a role on a path replaces what is inherited there."
 
 
-def check(plan: Plan, vms: Iterable[DesiredVm], facts: Facts, host: HostFacts, token_id: str) -> tuple[str, ...]:
-    """Return notes for the reader. Raises PermissionsMissing or PreflightRefused with every reason."""
+def check(
+    plan: Plan, vms: Iterable[DesiredVm], facts: Facts, host: HostFacts, token_id: str, also: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return notes for the reader. Raises PermissionsMissing or PreflightRefused with every reason, ``also`` included.
+
+    ``also`` is what others refuse.
+    """
     by_name = {vm.name: vm for vm in vms}
     refused = _version(host.version)
     if not refused:
@@ -37,7 +42,7 @@ def check(plan: Plan, vms: Iterable[DesiredVm], facts: Facts, host: HostFacts, t
             refused += _action(action, by_name[action.vm], facts, host)
     refused += _same_macs(plan, by_name)
     bad, notes = judge(plan.costs, by_name.values(), facts)
-    refused += bad
+    refused += [*bad, *also]
     if refused:
         raise PreflightRefused(list(dict.fromkeys(refused)))
     return tuple(notes)

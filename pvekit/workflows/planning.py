@@ -12,10 +12,14 @@ from pvekit.model.errors import PermissionsMissing, PreflightRefused, PvekitErro
 from pvekit.model.facts import Facts
 from pvekit.model.mark import Stage
 from pvekit.model.plan import Plan
-from pvekit.provision import mappings, preflight
+from pvekit.model.stack.home import Tuning
+from pvekit.provision import cpu, mappings, preflight
+from pvekit.provision.box import read_box
+from pvekit.provision.box_rules import box_check
 from pvekit.provision.diff import plan_for
 from pvekit.provision.facts import read_facts, read_host
 from pvekit.provision.placement import place
+from pvekit.provision.tables import budgets
 from pvekit.workflows.session import Session
 
 _POWER_TASKS = frozenset({"qmshutdown", "qmstop", "qmreboot", "qmstart"})
@@ -49,16 +53,35 @@ def make_plan(
     if _power_tasks_ended(session, facts, only):
         facts = read_facts(session.pve, stack.name, names)
     wanted = [guests.desired(stack, vm) for vm in stack.vms if not only or vm.name in only]
-    vms = place(wanted, facts)
+    vms, chosen = cpu.choose(session.pve, place(wanted, facts), facts)
     plan = plan_for(stack.name, vms, facts, provision=provision, restart=restart)
-    if not plan.empty:
-        host = read_host(session.pve, plan, vms)
-        notes = preflight.check(plan, vms, facts, host, session.token_id)
-        reasons = mappings.check(session.pve, plan, vms)
-        if reasons:
-            raise PreflightRefused(reasons)
-        plan = replace(plan, notes=(*plan.notes, *notes))
+    plan = replace(plan, notes=(*plan.notes, *chosen))
+    plan = (
+        replace(plan, budgets=budgets(vms, facts, tuning_of(session)))
+        if plan.empty
+        else _checked(session, plan, vms, facts)
+    )
     return Planned(plan, vms, facts)
+
+
+def _checked(session: Session, plan: Plan, vms: tuple[DesiredVm, ...], facts: Facts) -> Plan:
+    """Return the plan with its tables and notes. Raises what ``make_plan`` raises."""
+    tuning = tuning_of(session)
+    host = read_host(session.pve, plan, vms)
+    more = read_box(session.pve, plan, vms, facts, tuning)
+    plan = replace(plan, budgets=budgets(vms, facts, tuning, more))
+    refused, advice = box_check(plan, vms, {vm.name: vm for vm in session.stack.vms}, facts, tuning, more)
+    notes = preflight.check(plan, vms, facts, host, session.token_id, refused)
+    reasons = mappings.check(session.pve, plan, vms)
+    if reasons:
+        raise PreflightRefused(reasons)
+    return replace(plan, notes=(*plan.notes, *notes, *advice))
+
+
+def tuning_of(session: Session) -> Tuning:
+    """Return what the stack file asks of the nodes themselves; the embedded node has no such settings."""
+    host = session.stack.host
+    return host.tuning if host is not None and not session.lab else Tuning()
 
 
 def _power_tasks_ended(session: Session, facts: Facts, only: Collection[str]) -> bool:

@@ -12,7 +12,7 @@ from tests.helpers.cli_room import Place
 
 def test_vms_are_spread_and_found_again(place: Place) -> None:
     stack = place.stack("spread", "".join(f"  vm{number}: {{}}\n" for number in range(4)), memory="1GiB")
-    place.run("plan", stack).ended(2).says("  pve: memory 2048 MiB", "  pve2: memory 2048 MiB")
+    place.run("plan", stack).ended(2).says("  pve: 64.0 GiB", "  pve2: 64.0 GiB", "2 virtual CPUs")
     place.run("up", stack, "-y").ended(0)
     where = {name: row["node"] for name, row in place.vms("spread").items()}
     assert sorted(where.values()) == ["pve", "pve", "pve2", "pve2"]

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
         status,
         version,
     )
+    from pvekit.adapters.pve.node import (
+        NodeStatus,
+        PciDevice,
+        guest_config,
+        node_status,
+        pci_devices,
+        storage_config,
+    )
+    from pvekit.adapters.pve.recorded import NotRecorded, Recorder, Replay
     from pvekit.adapters.pve.screen import block_reads, screenshot, send_key
     from pvekit.adapters.pve.storage import delete_volume, download_url, upload
     from pvekit.adapters.pve.tasks import TaskPoller
@@ -82,6 +91,8 @@ _HOME = {
         "status",
         "version",
     ),
+    "node": ("NodeStatus", "PciDevice", "guest_config", "node_status", "pci_devices", "storage_config"),
+    "recorded": ("NotRecorded", "Recorder", "Replay"),
     "screen": ("block_reads", "screenshot", "send_key"),
     "uncertain": ("settle",),
     "storage": ("delete_volume", "download_url", "upload"),
@@ -120,10 +131,15 @@ __all__ = [
     "Interface",
     "Login",
     "NodeRow",
+    "NodeStatus",
+    "NotRecorded",
+    "PciDevice",
     "PciMapping",
     "Pending",
     "Pve",
     "Ran",
+    "Recorder",
+    "Replay",
     "Resources",
     "RunningTask",
     "Snapshot",
@@ -146,10 +162,13 @@ __all__ = [
     "delete_vm",
     "delete_volume",
     "download_url",
+    "guest_config",
     "lock_timeout",
+    "node_status",
     "node_tasks",
     "normal_fingerprint",
     "parse_upid",
+    "pci_devices",
     "pci_mappings",
     "pending",
     "permissions",
@@ -168,6 +187,7 @@ __all__ = [
     "start",
     "status",
     "stop",
+    "storage_config",
     "unlink",
     "upload",
     "version",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from proxmoxer.core import ProxmoxResource, ResourceException
@@ -101,7 +101,7 @@ class Pve:
             )
 
     @classmethod
-    def open(cls, endpoint: Endpoint, *, on_request: OnRequest | None = None) -> Pve:
+    def open(cls, endpoint: Endpoint, *, on_request: OnRequest | None = None) -> Self:
         """Return the cluster; the token is used if there is one. Nothing is sent before the first request.
 
         AuthFailed if the endpoint has neither token nor login; ValueError for a URL that cannot be one.
@@ -122,7 +122,7 @@ class Pve:
         """Who asks: ``user@realm`` or ``user@realm!token``."""
         return self._auth.name
 
-    def __enter__(self) -> Pve:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

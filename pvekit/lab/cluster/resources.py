@@ -69,12 +69,13 @@ def storage_row(call: Call, node: str, name: str) -> dict[str, Any]:
     """Return a storage as the cluster's list shows it."""
     config = call.lab.storages.config(name)
     total, used, _free = call.lab.storages.usage(name)
+    claimed = call.lab.settings.hardware.storages.get(name) if call.lab.settings.hardware is not None else None
     return {
         "id": f"storage/{node}/{name}",
         "type": "storage",
         "storage": name,
         "node": node,
-        "plugintype": config["type"],
+        "plugintype": claimed.kind if claimed is not None else config["type"],
         "content": ",".join(call.lab.storages.content(name)),
         "shared": int(config.get("shared", 0)),
         "status": "unknown" if config.get("disable") else "available",

@@ -11,6 +11,8 @@ from typing import Any
 
 from pvekit.lab.settings import Settings
 
+_USED_SHARE = 32
+
 
 def memory() -> dict[str, int]:
     """Return the fields of /proc/meminfo in bytes."""
@@ -21,6 +23,21 @@ def memory() -> dict[str, int]:
     return found
 
 
+def node_memory(settings: Settings, *, hollow: bool) -> tuple[int, int]:
+    """Return installed and available bytes as the API tells them.
+
+    The VMs of a ``hollow`` node take nothing, and who runs it may claim more than this machine has: it is as good as
+    empty. Any other node shares this machine's memory.
+    """
+    if settings.hardware is not None:
+        return settings.hardware.memory, settings.hardware.memory - settings.hardware.memory_used
+    here = memory()
+    installed = settings.memory or here["MemTotal"]
+    if hollow:
+        return installed, installed - installed // _USED_SHARE
+    return installed, min(installed, here.get("MemAvailable", here["MemFree"]))
+
+
 def uptime() -> int:
     """Return the seconds since boot."""
     return int(float(Path("/proc/uptime").read_text(encoding="ascii").split()[0]))
@@ -28,6 +45,8 @@ def uptime() -> int:
 
 def cpu_info(settings: Settings) -> dict[str, Any]:
     """Return the processor as ``/nodes/N/status`` describes it."""
+    if settings.hardware is not None:
+        return dict(settings.hardware.processor)
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     fields = dict(re.findall(r"^([^\t\n]+?)\t*: (.*)$", text, re.MULTILINE))
     flags = fields.get("flags", "")

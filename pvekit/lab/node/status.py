@@ -29,14 +29,14 @@ def node_row(lab: Lab, node: str, *, full: bool) -> dict[str, Any]:
     """Return the node as the lists show it; ``full`` needs Sys.Audit."""
     row: dict[str, Any] = {"id": f"node/{node}", "node": node, "type": "node", "status": "online", "level": ""}
     if full:
-        memory = host.memory()
+        installed, available = host.node_memory(lab.settings, hollow=lab.hollow)
         total, used, _free = lab.storages.usage(lab.storages.names()[0])
         row.update(
             {
                 "cpu": min(1.0, os.getloadavg()[0] / lab.settings.threads),
                 "maxcpu": lab.settings.threads,
-                "mem": memory["MemTotal"] - memory.get("MemAvailable", memory["MemFree"]),
-                "maxmem": lab.settings.memory or memory["MemTotal"],
+                "mem": installed - available,
+                "maxmem": installed,
                 "disk": used,
                 "maxdisk": total,
                 "uptime": host.uptime(),
@@ -87,8 +87,7 @@ def status(call: Call) -> dict[str, Any]:
     lab, memory = call.lab, host.memory()
     total, used, free = lab.storages.usage(lab.storages.names()[0])
     names = os.uname()
-    available = memory.get("MemAvailable", memory["MemFree"])
-    installed = lab.settings.memory or memory["MemTotal"]
+    installed, available = host.node_memory(lab.settings, hollow=lab.hollow)
     return {
         "uptime": host.uptime(),
         "cpu": min(1.0, os.getloadavg()[0] / lab.settings.threads),
@@ -98,9 +97,9 @@ def status(call: Call) -> dict[str, Any]:
         "cpuinfo": host.cpu_info(lab.settings),
         "memory": {
             "total": installed,
-            "used": max(0, installed - available),
-            "free": min(installed, memory["MemFree"]),
-            "available": min(installed, available),
+            "used": installed - available,
+            "free": available if lab.hollow else min(available, memory["MemFree"]),
+            "available": available,
         },
         "swap": {
             "total": memory.get("SwapTotal", 0),

@@ -10,6 +10,7 @@ from typing import Any
 
 from pvekit.lab.doors import Disks
 from pvekit.lab.errors import broken
+from pvekit.lab.hardware import ClaimedStorage
 from pvekit.lab.storage.volumes import SUBFOLDER, Volume, parse_volume
 from pvekit.lab.store import Store
 
@@ -20,14 +21,18 @@ EVERYTHING = "backup,images,import,iso,rootdir,snippets,vztmpl"
 class Storages:
     """Their configuration, and the way from a volume id to a file."""
 
-    def __init__(self, store: Store, state: Path, disks: Disks) -> None:
-        """Load them; a new node has ``local`` and ``data``."""
+    def __init__(
+        self, store: Store, state: Path, disks: Disks, claimed: Mapping[str, ClaimedStorage] | None = None
+    ) -> None:
+        """Load them; a new node has ``local`` and ``data``, or those that it claims to have."""
         self.store = store
         self.disks = disks
         self.state = state
+        self.claimed = dict(claimed or {})
         if not any(True for _ in store.items()):
-            for name in ("local", "data"):
-                store.put(name, {"type": "dir", "path": str(state / "storage" / name), "content": EVERYTHING})
+            for name in self.claimed or ("local", "data"):
+                content = self.claimed[name].content if self.claimed else EVERYTHING
+                store.put(name, {"type": "dir", "path": str(state / "storage" / name), "content": content})
         self.reserved: set[Path] = set()
         """Files that a task is about to make."""
 
@@ -66,7 +71,10 @@ class Storages:
         return Path(volume_id) if volume_id.startswith("/") else self.path(parse_volume(volume_id))
 
     def usage(self, name: str) -> tuple[int, int, int]:
-        """Return total, used and available bytes of the file system behind a storage."""
+        """Return total, used and available bytes of the file system behind a storage, or what it claims."""
+        if name in self.claimed:
+            row = self.claimed[name]
+            return row.size, row.used, row.size - row.used
         folder = Path(self.config(name)["path"])
         folder.mkdir(parents=True, exist_ok=True)
         total, used, free = shutil.disk_usage(folder)

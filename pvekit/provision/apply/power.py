@@ -6,6 +6,7 @@ from pvekit.adapters import pve as api
 from pvekit.engine import Context
 from pvekit.model.plan import Action
 from pvekit.provision.apply.job import Job
+from pvekit.provision.apply.memory import demand_memory
 
 SHUTDOWN_SECONDS = 120
 
@@ -17,10 +18,14 @@ def running(job: Job, name: str) -> bool:
 
 
 def start(job: Job, action: Action, context: Context) -> None:
-    """Start the VM, as a step of its own: a start within create hides its failure."""
+    """Start the VM, as a step of its own: a start within create hides its failure.
+
+    Raises PreflightRefused when the node has no memory for it now.
+    """
     live = job.live[action.vm]
     if running(job, action.vm):
         return
+    demand_memory(job, action.vm, context)
     job.task(action.vm, context, lambda: api.start(job.pve, live.node, live.vmid), lambda: running(job, action.vm))
 
 
