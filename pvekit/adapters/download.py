@@ -23,7 +23,8 @@ import requests
 from pvekit.adapters.images import Checksum, hash_file, parse_checksum
 from pvekit.model.errors import HostUnreachable, ImageInvalid, PvekitError
 
-_CHUNK = 1 << 20
+# A connection that breaks costs at most this much of what had come.
+_CHUNK = 64 << 10
 _TIMEOUTS = (10.0, 30.0)
 # Attempts in a row that bring nothing, and attempts in all.
 _IDLE_ATTEMPTS = 5
@@ -216,8 +217,10 @@ def _check_size(url: str, size: int, max_bytes: int) -> None:
 
 def _unreachable(url: str, error: Exception, hint: str) -> HostUnreachable:
     """Return the error for a download that did not come through, with the core of what urllib3 has wrapped."""
-    inner = error.args[0] if error.args else error
-    why = str(getattr(inner, "reason", inner)).rpartition(">: ")[2] or type(error).__name__
+    inner: object = error
+    while isinstance(inner, Exception) and inner.args:
+        inner = getattr(inner, "reason", None) or inner.args[0]
+    why = str(inner).rpartition(": ")[2] or type(error).__name__
     return HostUnreachable(f"the download broke off: {why}", where=url, hint=hint)
 
 

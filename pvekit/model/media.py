@@ -78,8 +78,8 @@ class WindowsMedia:
 
         An answer file that names a language which boot.wim lacks stops Setup at its first page.
         """
-        boot = [language for image in self.boot_images for language in (*image.languages, image.default_language)]
-        has = [each for each in (boot or self.setup_languages) if each]
+        named = (language for image in self.boot_images for language in (*image.languages, image.default_language))
+        has = [each for each in named if each] or list(self.setup_languages)
         same = [each for each in has if each.casefold() == wanted.casefold()]
         return (same or has or [wanted])[0]
 

@@ -94,8 +94,8 @@ def folder(root: Path, files: Mapping[str, bytes | Path]) -> Path:
 def iso(root: Path, made: Path, *options: str, label: str = "CCCOMA_X64FRE") -> Path:
     """Make an ISO of a folder with genisoimage: a UDF bridge with Joliet names unless ``options`` say otherwise."""
     need("genisoimage")
-    chosen = options or ("-udf", "-J", "-iso-level", "3")
-    call("genisoimage", "-quiet", *chosen, "-allow-limited-size", "-V", label, "-o", made, root)
+    chosen = options or ("-udf", "-J", "-iso-level", "3", "-allow-limited-size")
+    call("genisoimage", "-quiet", *chosen, "-V", label, "-o", made, root)
     return made
 
 
