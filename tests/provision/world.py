@@ -135,6 +135,7 @@ def _storages(storages: Mapping[str, Any], nodes: Mapping[str, Any]) -> list[Sto
             content=frozenset(about.get("content", ("images",))),
             size=_size(about.get("free", "100GiB")) + 10 * MIB,
             used=10 * MIB,
+            plugin=about.get("plugin", ""),
         )
         for name, about in storages.items()
         for node in about.get("nodes", nodes)

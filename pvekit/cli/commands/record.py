@@ -23,8 +23,8 @@ from pvekit.cli.options import lab_option, stack_argument
 def command(stack: Path, lab: bool, out: Path) -> None:
     """Record what a plan reads, to plan without the host.
 
-    "pvekit plan --recorded FILE" plans with it offline. Changes nothing. The file holds no token and no password; addresses, serial numbers and UUIDs that the stack file
-    does not name are replaced.
+    "pvekit plan --recorded FILE" plans with it offline. Changes nothing. The file holds no token and no password;
+    addresses, serial numbers and UUIDs that the stack file does not name are replaced.
     """
     from pvekit.cli.hints import complete
     from pvekit.workflows.record import record, write_recording
