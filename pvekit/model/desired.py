@@ -122,7 +122,8 @@ class DesiredVm:
     volume is made (``efidisk0``, ``tpmstate0``, whose values PVE rewrites). Keys in ``left`` stay as PVE has them.
     ``macs`` are the NICs' addresses in order, ``static`` the first NIC's static address without its prefix length
     (empty with DHCP). ``notes`` is what a reader should know about where the VM is. At most one of ``seed`` and
-    ``install`` is there. ``raw_disks`` are disks of the node that the VM gets whole.
+    ``install`` is there. ``raw_disks`` are disks of the node that the VM gets whole. ``root_keys`` are PVE's keys that
+    only root may set (huge pages, affinity): they are set on the node, and here only counted.
     """
 
     name: str
@@ -149,6 +150,7 @@ class DesiredVm:
     notes: tuple[str, ...] = ()
     install: DesiredInstall | None = None
     raw_disks: tuple[PoolDisk, ...] = ()
+    root_keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first_boot(self) -> str:

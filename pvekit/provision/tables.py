@@ -43,7 +43,7 @@ def _budget(node: str, mine: list[DesiredVm], facts: Facts, tuning: Tuning, more
         note = "host: tuning: zfs_arc_max" if tuning.zfs_arc_max_mib is not None else "as PVE's installer sets it"
         rows.append(BudgetRow("ZFS cache", Part.CACHE, arc_mib(memory, tuning.zfs_arc_max_mib), note=note))
     own = [_own(vm, facts) for vm in mine if vm.running]
-    rows += [*_pages(own, mine, tuning), *own, *others(node, mine, facts, more)]
+    rows += [*_pages(own, mine, facts, tuning), *own, *others(node, mine, facts, more)]
     return Budget.of(
         node, rows, memory_mib=memory, threads=found.threads if found else 0, disks=_disks(node, mine, facts, more)
     )
@@ -55,9 +55,8 @@ def zfs(node: str, facts: Facts) -> bool:
 
 
 def setting(vm: DesiredVm, facts: Facts, key: str) -> str:
-    """Return a setting as it will be: the desired one, or the one that PVE has where the stack file says nothing."""
-    own = facts.own.get(vm.name)
-    return vm.config.get(key) or (own.wanted.get(key, "") if own is not None else "")
+    """Return a setting as it will be; empty when there is none."""
+    return keys_of(vm, facts).get(key, "")
 
 
 def pinned_by(config: Mapping[str, str]) -> str:
@@ -69,10 +68,9 @@ def pinned_by(config: Mapping[str, str]) -> str:
 
 
 def keys_of(vm: DesiredVm, facts: Facts) -> Mapping[str, str]:
-    """Return all settings as they will be, those included that PVE has and the stack file does not name."""
+    """Return all settings as they will be; what PVE has and the stack file does not name stays."""
     own = facts.own.get(vm.name)
-    kept = {key: value for key, value in own.wanted.items() if key in vm.left} if own is not None else {}
-    return {**kept, **vm.config}
+    return {**(own.wanted if own is not None else {}), **vm.root_keys, **vm.config}
 
 
 def _own(vm: DesiredVm, facts: Facts) -> BudgetRow:
@@ -92,11 +90,11 @@ def _own(vm: DesiredVm, facts: Facts) -> BudgetRow:
     )
 
 
-def _pages(own: list[BudgetRow], mine: list[DesiredVm], tuning: Tuning) -> Iterator[BudgetRow]:
+def _pages(own: list[BudgetRow], mine: list[DesiredVm], facts: Facts, tuning: Tuning) -> Iterator[BudgetRow]:
     """Yield the huge pages that are reserved beyond what the VMs take of them."""
     if not tuning.hugepages:
         return
-    small = {vm.name for vm in mine if vm.config.get("hugepages") in ("2", "any")}
+    small = {vm.name for vm in mine if setting(vm, facts, "hugepages") in ("2", "any")}
     rest = tuning.hugepages * _PAGE_MIB - sum(row.memory_mib for row in own if row.name in small)
     if rest > 0:
         yield BudgetRow("huge pages", Part.PAGES, rest, note="reserved, used by no VM of the stack")

@@ -43,8 +43,11 @@ def outcome(case: dict[str, Any]) -> str:
     facts = facts_of(case, stack)
     tuning = Tuning(**case.get("tuning", {}))
     more = {node: _more(about) for node, about in case.get("more", {}).items()}
-    own = case.get("config", {})
-    vms = tuple(replace(vm, config={**vm.config, **own.get(vm.name, {})}) for vm in place(desired_of(stack), facts))
+    own, root = case.get("config", {}), case.get("root_keys", {})
+    vms = tuple(
+        replace(vm, config={**vm.config, **own.get(vm.name, {})}, root_keys=root.get(vm.name, {}))
+        for vm in place(desired_of(stack), facts)
+    )
     plan = plan_for(stack.name, vms, facts)
     plan = replace(plan, budgets=budgets(vms, facts, tuning, more))
     refused, notes = box_check(plan, vms, {vm.name: vm for vm in stack.vms}, facts, tuning, more)
