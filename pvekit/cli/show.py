@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from pvekit.cli.hints import complete
+from pvekit.cli.show_root import root_lines
 from pvekit.model.budget_table import budget_lines
 from pvekit.model.plan import Action, Change, Effect, Plan, Verb
 
@@ -33,6 +34,7 @@ def plan_text(plan: Plan, *, budget: bool = False) -> str:
         if action.verb is Verb.IMAGE:
             _, image, storage, node = action.id.split(":")
             lines.append(f"  image {image}: on storage {storage} of {node}, brought there if it is not yet")
+    lines += root_lines([a for a in plan.actions if a.verb is Verb.ROOT and not a.vm], "  ")
     for vm in dict.fromkeys(a.vm for a in plan.actions if a.vm):
         lines += _vm_lines(vm, plan.of(vm))
     lines += ["", *_cost_lines(plan)]
@@ -46,6 +48,8 @@ def _count(actions: Sequence[Action]) -> str:
     others = {a.vm for a in actions if a.vm} - {a.vm for a in actions if a.verb is Verb.CREATE}
     parts = [f"{new} VM{'s' if new != 1 else ''} to create"] if new else []
     parts += [f"{len(others)} VM{'s' if len(others) != 1 else ''} to change"] if others else []
+    nodes = {a.id for a in actions if a.verb is Verb.ROOT and not a.vm}
+    parts += [f"{len(nodes)} setting{'s' if len(nodes) != 1 else ''} of nodes to change"] if nodes else []
     return ", ".join(parts)
 
 
@@ -55,12 +59,15 @@ def _vm_lines(vm: str, actions: Sequence[Action]) -> list[str]:
     for action in actions:
         if action.verb is Verb.CREATE:
             lines += _new_lines(action.changes)
+        elif action.verb is Verb.ROOT:
+            lines += root_lines([action], " " * 6)
         elif not creating:
             danger = click.style(f"  {action.danger}!", fg="red") if action.danger else ""
             lines.append(f"      {_WORD.get(action.verb, action.verb.value)}: {action.why}{danger}")
             lines += [_change(change) for change in action.changes]
     if creating:
-        rest = [_WORD.get(a.verb, a.verb.value) for a in actions if a.verb not in (Verb.CREATE, Verb.SEED, Verb.IMAGE)]
+        shown = (Verb.CREATE, Verb.SEED, Verb.IMAGE, Verb.ROOT)
+        rest = [_WORD.get(a.verb, a.verb.value) for a in actions if a.verb not in shown]
         lines.append(f"      then: {', '.join(rest) if rest else 'stays off'}")
     return lines
 

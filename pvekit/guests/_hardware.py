@@ -54,6 +54,9 @@ def common(stack: Stack, vm: Vm, macs: tuple[str, ...]) -> dict[str, str]:
         config["machine"] = "q35"
     if vm.firmware == "ovmf":
         config["bios"] = "ovmf"
+    if vm.hugepages:
+        # PVE gives out huge pages by NUMA node, and takes them for such VMs only.
+        config["numa"] = "1"
     start = {"order": vm.start.order, "up": vm.start.up_s, "down": vm.start.down_s}
     startup = ",".join(f"{key}={value}" for key, value in start.items() if value is not None)
     if startup:

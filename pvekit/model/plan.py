@@ -21,6 +21,7 @@ class Verb(Enum):
     CREATE = "create"
     CONFIGURE = "configure"
     RESIZE = "resize"
+    ROOT = "root"
     INSTALL = "install"
     START = "start"
     RESTART = "restart"

@@ -75,13 +75,20 @@ def _left_alone(vm: DesiredVm, own: VmFacts) -> list[str]:
         wanted, have = _part(key, part, vm.create_only.get(key)), _part(key, part, own.wanted.get(key))
         if wanted is not None and have is not None and wanted != have:
             notes.append(f"{vm.name}: {key} has {part}={have}, not {wanted}; it is decided when the VM is created")
-    known = {disk.slot for disk in vm.disks}
+    known = {disk.slot for disk in vm.disks} | _whole(vm, own)
     extra = sorted(
         key for key, value in own.wanted.items() if _bus(key) in _BUSES and key not in known and not _is_cd(value)
     )
     if extra:
         notes.append(f"{vm.name}: {', '.join(extra)} is attached but not in the stack file; it is left alone")
     return notes
+
+
+def _whole(vm: DesiredVm, own: VmFacts) -> set[str]:
+    """Return the slots of disks that are given whole, which the root step looks after."""
+    paths = {f"/dev/disk/by-id/{disk.by_id}" for disk in vm.raw_disks}
+    found = {key: _read(value) for key, value in own.wanted.items() if _bus(key) in _BUSES}
+    return {key for key, read in found.items() if read is not None and read.volume in paths}
 
 
 def _options(disk: DesiredDisk, now: str, own: VmFacts) -> list[Change]:

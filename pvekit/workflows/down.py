@@ -16,6 +16,9 @@ from pvekit.model.mark import vm_of
 from pvekit.model.properties import Disk, PropertyInvalid
 from pvekit.provision.apply.seed import prefix
 from pvekit.provision.facts import read_facts
+from pvekit.provision.rootstep.keys import raw_slots
+from pvekit.provision.rootstep.todo import Take
+from pvekit.workflows.rootundo import undoing, what_to_undo
 from pvekit.workflows.session import Session
 
 _DRIVES = frozenset({"scsi", "virtio", "sata", "ide", "efidisk", "tpmstate", "unused"})
@@ -26,7 +29,7 @@ SHUTDOWN_SECONDS = 60
 class Doomed:
     """One VM that would be removed: the volumes that are freed, those that stay, and why each stays.
 
-    ``in_file`` is whether the stack file still has it.
+    ``in_file`` is whether the stack file still has it, ``detached`` are the slots of devices and files of the node.
     """
 
     vm: str
@@ -35,20 +38,22 @@ class Doomed:
     freed: tuple[str, ...]
     kept: tuple[tuple[str, str], ...]
     in_file: bool = True
+    detached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What ``down`` would do. ``seeds`` are left-over seed ISOs, by node."""
+    """What ``down`` would do. ``seeds`` are left-over seed ISOs, by node, ``undone`` is the root step's work there."""
 
     stack: str
     vms: tuple[Doomed, ...]
     seeds: tuple[tuple[str, str], ...] = field(default=())
+    undone: tuple[Take, ...] = field(default=())
 
     @property
     def empty(self) -> bool:
         """Return whether there is nothing to remove."""
-        return not self.vms and not self.seeds
+        return not self.vms and not self.seeds and not self.undone
 
 
 def plan_removal(session: Session, *, only: Collection[str] = ()) -> Removal:
@@ -70,7 +75,7 @@ def plan_removal(session: Session, *, only: Collection[str] = ()) -> Removal:
     seeds = _seeds(session, facts, only)
     known = frozenset(volid for _, volid in seeds)
     doomed = tuple(_doomed(session, name, row, known) for name, row in sorted(chosen.items()))
-    return Removal(stack, doomed, seeds)
+    return Removal(stack, doomed, seeds, what_to_undo(session, only=only))
 
 
 def _doomed(session: Session, name: str, row: VmRow, seeds: Collection[str]) -> Doomed:
@@ -92,7 +97,8 @@ def _doomed(session: Session, name: str, row: VmRow, seeds: Collection[str]) -> 
         else:
             kept.append((volume, "belongs to another VM: only detached"))
     in_file = any(vm.name == name for vm in session.stack.vms)
-    return Doomed(name, row, config.get("protection", "0") == "1", tuple(freed), tuple(kept), in_file)
+    protected = config.get("protection", "0") == "1"
+    return Doomed(name, row, protected, tuple(freed), tuple(kept), in_file, raw_slots(config))
 
 
 def _volume(value: str) -> str:
@@ -152,9 +158,18 @@ def remove(
 ) -> tuple[Outcome, ...]:
     """Remove what was planned. Raises Conflict when a VM is protected and ``unprotect`` is not given."""
     check_protection(removal, unprotect=unprotect)
-    with api.TaskPoller(session.pve) as poller:
-        steps = [
-            Step(f"{doomed.vm}:remove", doomed.vm, "remove", _remover(session, poller, doomed), limits=("node",))
+    with api.TaskPoller(session.pve) as poller, undoing(session, removal.undone) as undo:
+        # A schedule goes before its VM, what concerns a node goes when its VMs are gone.
+        steps = [*undo.steps(removal.undone, tuple(f"{doomed.vm}:remove" for doomed in removal.vms))]
+        steps += [
+            Step(
+                f"{doomed.vm}:remove",
+                doomed.vm,
+                "remove",
+                _remover(session, poller, doomed),
+                undo.before(removal.undone, doomed.vm),
+                limits=("node",),
+            )
             for doomed in removal.vms
         ]
         steps += [
@@ -190,9 +205,21 @@ def _remover(session: Session, poller: api.TaskPoller, doomed: Doomed) -> Callab
             _task(poller, context, doomed, lambda: api.stop(pve, row.node, row.vmid), lambda: not running())
         if doomed.protected:
             api.set_config(pve, row.node, row.vmid, {"protection": "0"})
+        if doomed.detached:
+            # PVE leaves such disks alone when it destroys a VM; they are out of its reach all the same.
+            _detach(pve, doomed)
         _task(poller, context, doomed, lambda: api.delete_vm(pve, row.node, row.vmid), lambda: not still_ours())
 
     return run
+
+
+def _detach(pve: api.Pve, doomed: Doomed) -> None:
+    """Take devices of the node out of the configuration; the boot order keeps what is left of it."""
+    row = doomed.row
+    now = api.pending(pve, row.node, row.vmid)
+    slots = [slot for slot in doomed.detached if slot in now.current]
+    if slots:
+        api.set_config(pve, row.node, row.vmid, {}, delete=slots, digest=now.digest)
 
 
 def _task(

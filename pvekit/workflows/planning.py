@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pvekit import guests
 from pvekit.adapters import pve as api
@@ -12,6 +12,7 @@ from pvekit.model.errors import PermissionsMissing, PreflightRefused, PvekitErro
 from pvekit.model.facts import Facts
 from pvekit.model.mark import Stage
 from pvekit.model.plan import Plan
+from pvekit.model.stack import Stack, Vm
 from pvekit.model.stack.home import Tuning
 from pvekit.provision import cpu, mappings, preflight
 from pvekit.provision.box import read_box
@@ -19,7 +20,9 @@ from pvekit.provision.box_rules import box_check
 from pvekit.provision.diff import plan_for
 from pvekit.provision.facts import read_facts, read_host
 from pvekit.provision.placement import place
+from pvekit.provision.rootstep.plan import Work
 from pvekit.provision.tables import budgets
+from pvekit.workflows.rootstep import with_root
 from pvekit.workflows.session import Session
 
 _POWER_TASKS = frozenset({"qmshutdown", "qmstop", "qmreboot", "qmstart"})
@@ -33,6 +36,7 @@ class Planned:
     plan: Plan
     vms: tuple[DesiredVm, ...]
     facts: Facts
+    root: Work = field(default_factory=Work)
 
 
 def make_plan(
@@ -52,16 +56,16 @@ def make_plan(
     facts = read_facts(session.pve, stack.name, names)
     if _power_tasks_ended(session, facts, only):
         facts = read_facts(session.pve, stack.name, names)
-    wanted = [guests.desired(stack, vm) for vm in stack.vms if not only or vm.name in only]
+    wanted = [_desired(stack, vm) for vm in stack.vms if not only or vm.name in only]
     vms, chosen = cpu.choose(session.pve, place(wanted, facts), facts)
     plan = plan_for(stack.name, vms, facts, provision=provision, restart=restart)
-    plan = replace(plan, notes=(*plan.notes, *chosen))
+    plan, root = with_root(session, replace(plan, notes=(*plan.notes, *chosen)), vms, facts, only=only)
     plan = (
         replace(plan, budgets=budgets(vms, facts, tuning_of(session)))
         if plan.empty
         else _checked(session, plan, vms, facts)
     )
-    return Planned(plan, vms, facts)
+    return Planned(plan, vms, facts, root)
 
 
 def _checked(session: Session, plan: Plan, vms: tuple[DesiredVm, ...], facts: Facts) -> Plan:
@@ -76,6 +80,11 @@ def _checked(session: Session, plan: Plan, vms: tuple[DesiredVm, ...], facts: Fa
     if reasons:
         raise PreflightRefused(reasons)
     return replace(plan, notes=(*plan.notes, *notes, *advice))
+
+
+def _desired(stack: Stack, vm: Vm) -> DesiredVm:
+    keys = {"affinity": vm.affinity, "hugepages": vm.hugepages}
+    return replace(guests.desired(stack, vm), root_keys={key: value for key, value in keys.items() if value})
 
 
 def tuning_of(session: Session) -> Tuning:

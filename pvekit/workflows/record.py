@@ -105,4 +105,4 @@ def open_recorded(path: Path, recording: Path) -> Iterator[Session]:
     elif host is not None and host.login is not None:
         who = host.login.user
     with api.Replay.of(found, str(recording)) as pve:
-        yield Session(stack, path.absolute().parent, pve, Parallel(), who, lab=False)
+        yield Session(stack, path.absolute().parent, pve, Parallel(), who, lab=False, offline=True)

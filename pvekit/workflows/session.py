@@ -20,7 +20,8 @@ from pvekit.workflows.places import lab_state
 class Session:
     """An open stack. ``folder`` is where its relative paths start, ``token_id`` who asks (token or user).
 
-    ``login`` gives user and password for steps that no token may do; None when there is none.
+    ``login`` gives user and password for steps that no token may do; None when there is none. ``offline``: answers
+    come from a recording, and nothing else can be asked.
     """
 
     stack: Stack
@@ -30,6 +31,7 @@ class Session:
     token_id: str
     lab: bool
     login: Callable[[], api.Login] | None = None
+    offline: bool = False
 
     @property
     def by_token(self) -> bool:

@@ -21,6 +21,7 @@ from pvekit.provision.apply.steps import limits, steps, title
 from pvekit.workflows.images import StackImages
 from pvekit.workflows.places import key_path, known_hosts
 from pvekit.workflows.planning import Planned, check_root_steps, make_plan
+from pvekit.workflows.rootstep import doors_for, root_of
 from pvekit.workflows.session import Session
 
 
@@ -76,8 +77,9 @@ def carry_out(
     stop = stop or threading.Event()
     check_root_steps(session, planned.plan)
     door = session.as_root() if planned.plan.root_steps else nullcontext(session.pve)
-    with door as pve, api.TaskPoller(pve) as poller:
+    with door as pve, api.TaskPoller(pve) as poller, doors_for(session, planned.root) as nodes:
         job = _job(session, pve, planned, poller, emit, stop)
+        job.root = root_of(nodes, planned.root)
         outcomes = engine.run(steps(job, planned.plan), limits=limits(job, session.parallel), emit=emit, stop=stop)
     report = Report(outcomes, _reached(job, outcomes), None)
     if report.error is not None:

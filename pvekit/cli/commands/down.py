@@ -88,4 +88,8 @@ def _text(removal: Removal) -> str:
         lines += [f"      freed: {volume}" for volume in doomed.freed]
         lines += [f"      stays: {volume} ({why})" for volume, why in doomed.kept]
     lines += [f"  seed {volid} on {node}" for node, volid in removal.seeds]
+    for take in removal.undone:
+        lines.append(f"  {take.name}{f' of {take.vm}' if take.vm else ''}, undone on {take.node}")
+        lines += [f"      {path}" for path in sorted(take.seen)]
+        lines += [f"      {path}: back to {value}" for path, value in sorted(take.before.items())]
     return "\n".join(lines)

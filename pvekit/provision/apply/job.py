@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pvekit.adapters import pve as api
 from pvekit.adapters.sshkeys import HostKey, parse_host_key
@@ -19,6 +19,9 @@ from pvekit.model.event import Emit
 from pvekit.model.facts import Facts, VmFacts, VmRow
 from pvekit.model.mark import Mark, Stage, stack_tag, strip, write
 from pvekit.model.task import Ending, TaskResult
+
+if TYPE_CHECKING:
+    from pvekit.provision.rootstep.apply import Root
 
 _LOCK_TRIES = 5
 _CREATING = frozenset({"create", "clone"})
@@ -63,7 +66,10 @@ class Live:
 
 @dataclass(slots=True)
 class Job:
-    """One run. ``secret`` resolves a reference to its text; ``playbook`` finds a playbook by its name in the stack."""
+    """One run. ``secret`` resolves a reference to its text; ``playbook`` finds a playbook by its name in the stack.
+
+    ``root`` does the plan's root actions; None when there are none.
+    """
 
     stack: str
     pve: api.Pve
@@ -83,6 +89,7 @@ class Job:
     live: dict[str, Live] = field(default_factory=dict)
     volumes: dict[tuple[str, str, str], str] = field(default_factory=dict)
     seeds: dict[str, str] = field(default_factory=dict)
+    root: Root | None = None
 
     def __post_init__(self) -> None:
         """Start from what the plan saw."""

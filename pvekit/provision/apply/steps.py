@@ -9,6 +9,7 @@ from pvekit.model.plan import Action, Plan, Verb
 from pvekit.model.stack import Parallel
 from pvekit.provision.apply import configure, create, images, power, provision, ready, seed
 from pvekit.provision.apply.job import Job
+from pvekit.provision.rootstep.apply import root
 
 _DO: Mapping[Verb, Callable[[Job, Action, Context], None]] = {
     Verb.IMAGE: images.image,
@@ -16,6 +17,7 @@ _DO: Mapping[Verb, Callable[[Job, Action, Context], None]] = {
     Verb.CREATE: create.create,
     Verb.CONFIGURE: configure.configure,
     Verb.RESIZE: configure.resize,
+    Verb.ROOT: root,
     Verb.START: power.start,
     Verb.RESTART: power.restart,
     Verb.STOP: power.stop,
@@ -31,6 +33,7 @@ _TITLE = {
     Verb.CREATE: "create",
     Verb.CONFIGURE: "configure",
     Verb.RESIZE: "grow disk",
+    Verb.ROOT: "root",
     Verb.START: "start",
     Verb.RESTART: "restart",
     Verb.STOP: "stop",
@@ -54,6 +57,9 @@ def title(action: Action) -> str:
     """Return what a step is called in the progress view."""
     if action.verb is Verb.IMAGE:
         return f"image {action.id.split(':')[1]}"
+    if action.verb is Verb.ROOT:
+        _, node, _, name = action.id.split(":", 3)
+        return f"root: {name} on {node}"
     return _TITLE[action.verb]
 
 
@@ -62,6 +68,8 @@ def _runner(job: Job, action: Action) -> Callable[[Context], None]:
 
 
 def _limits(job: Job, action: Action) -> tuple[str, ...]:
+    if action.verb is Verb.ROOT:
+        return (f"root:{action.id.split(':')[1]}",)
     vm = job.vms.get(action.vm)
     if action.verb is Verb.CREATE and vm is not None:
         places = {f"storage:{disk.storage}" for disk in vm.disks}
@@ -79,5 +87,6 @@ def limits(job: Job, parallel: Parallel) -> dict[str, int]:
     for node in {vm.node for vm in job.vms.values()}:
         facts = job.facts.nodes.get(node)
         found[f"node:{node}"] = parallel.node
+        found[f"root:{node}"] = 1
         found[f"boot:{node}"] = parallel.boot or max(2, facts.threads if facts else 2)
     return found
