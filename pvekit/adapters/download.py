@@ -21,6 +21,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from pvekit.adapters.images import Checksum, hash_file, parse_checksum
+from pvekit.model.catalogue import Pinned
 from pvekit.model.errors import HostUnreachable, ImageInvalid, PvekitError
 
 # A connection that breaks costs at most this much of what had come.
@@ -87,6 +88,11 @@ def fetch(
             )
         part.replace(made)
     return made
+
+
+def fetch_pinned(pinned: Pinned, *, folder: Path | None = None, progress: Progress | None = None) -> Path:
+    """Return the path of a file of the catalogue, fetched unless it is there already. Raises as ``fetch``."""
+    return fetch(pinned.url, pinned.sha256, folder=folder, max_bytes=2 * pinned.size, progress=progress)
 
 
 def _check_address(url: str) -> None:

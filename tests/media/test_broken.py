@@ -127,9 +127,8 @@ def _mutations(seed: int, image: bytes) -> Iterator[bytes]:
     for _number in range(12):
         copy = bytearray(image)
         for _change in range(dice.choice((1, 1, 3, 20))):
-            block = dice.choice(
-                (16, 17, 18, 19, 20, *range(32, 36), *range(256, 300), dice.randrange(len(copy) // 2048))
-            )
+            places = (16, 17, 18, 19, 20, *range(32, 36), *range(256, 300), dice.randrange(len(copy) // 2048))
+            block = min(dice.choice(places), len(copy) // 2048 - 1)
             at = min(block * 2048 + dice.randrange(512), len(copy) - 8)
             kind = dice.randrange(5)
             if kind == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -14,6 +14,7 @@ from pvekit.model.catalogue import CATALOGUE
 from pvekit.model.errors import ImageInvalid, PreflightRefused
 from pvekit.model.media import EDITIONS, WindowsImage, WindowsMedia
 from pvekit.model.productkey import read_key
+from pvekit.model.stack.home_shape import WindowsShape
 from pvekit.model.windowskeys import INSTALLATION, KMS_CLIENT
 
 CASES = Path(__file__).parent / "cases"
@@ -100,3 +101,8 @@ def test_the_catalogue_is_whole() -> None:
         assert "latest" not in pinned.url
         assert pinned.size > 1 << 20
         assert len(pinned.sources) >= 2
+
+
+def test_editions_are_those_of_the_stack_file() -> None:
+    (literal, _none) = get_args(WindowsShape.model_fields["edition"].annotation)
+    assert set(get_args(literal)) == set(EDITIONS)

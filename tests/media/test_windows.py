@@ -134,7 +134,7 @@ def test_an_install_image_beyond_4_gib(tmp_path: Path) -> None:
     assert [seen(image) for image in media.images] == wimlib(large)
     assert meter.used < 100_000
     assert meter.reads < 60
-    assert took < 1
+    assert took < 5
 
 
 def sparse_iso(root: Path, iso: Path) -> None:
