@@ -11,8 +11,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from pvekit.adapters import ssh
-from pvekit.adapters.data import data_dir
+from pvekit.adapters import hostscript, ssh
 from pvekit.adapters.ssh import Completed, Target
 from pvekit.adapters.sshkeys import HostKeyMismatch, parse_host_key
 from pvekit.model.errors import Conflict, GuestNotReady, HostUnreachable, PreflightRefused, TaskFailed
@@ -65,7 +64,7 @@ class NodeDoor:
 
     def script(self, name: str, arguments: Sequence[str] = (), *, timeout: float = 120.0) -> str:
         """Run a script of templates/host that takes no input. Errors as in ``run``."""
-        return self.run(["sh", "-s", "--", *arguments], stdin=_script(name), timeout=timeout)
+        return self.run(["sh", "-s", "--", *arguments], stdin=hostscript.text(name), timeout=timeout)
 
     def look(self, by_ids: Sequence[str] = ()) -> NodeLook:
         """Return what is there; one round trip. Raises TaskFailed when the answer cannot be read."""
@@ -86,13 +85,13 @@ class NodeDoor:
         """
         arguments = [path, mode, seen, sha256(text), kept_copy(path) if keep else "-"]
         # The text comes on standard input, so the script itself has to be an argument.
-        argv = ["sh", "-c", _script("put.sh").decode(), "put.sh", *arguments]
+        argv = ["sh", "-c", hostscript.text("put.sh").decode(), "put.sh", *arguments]
         self._written(path, self.attempt(argv, stdin=text.encode()))
 
     def take(self, path: str, *, seen: str) -> None:
         """Remove a file and put back what was there before it. Raises Conflict when it was changed meanwhile."""
         argv = ["sh", "-s", "--", path, seen, kept_copy(path)]
-        self._written(path, self.attempt(argv, stdin=_script("take.sh")))
+        self._written(path, self.attempt(argv, stdin=hostscript.text("take.sh")))
 
     def set_values(self, paths: Sequence[str], value: str) -> None:
         """Write one value into settings below /sys or /proc. Raises TaskFailed."""
@@ -176,7 +175,3 @@ class Nodes:
 def _target(name: str, user: str, node: SshNode, key: Path | None) -> Target:
     pinned = (parse_host_key(node.host_key),)
     return Target(name, node.address, node.port, user, pinned, key, attempt_seconds=_ATTEMPT_SECONDS)
-
-
-def _script(name: str) -> bytes:
-    return (data_dir("templates") / "host" / name).read_bytes()

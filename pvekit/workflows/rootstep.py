@@ -21,6 +21,7 @@ from pvekit.provision.rootstep.plan import Work, disk_refusals, key_plan, node_p
 from pvekit.provision.rootstep.todo import Put
 from pvekit.workflows.places import data_home
 from pvekit.workflows.session import Session
+from pvekit.workflows.wake import learn
 from pvekit.workflows.wholedisks import inspector
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def with_root(
     if found.refused:
         raise PreflightRefused(list(dict.fromkeys(found.refused)))
     _remember_seen(stack.name, looks, only)
+    learn(stack.name, {node: look.ports for node, look in looks.items()})
     notes = (_HUGEPAGES,) if any(name.endswith(":hugepages") for name in found.todo) and host.tuning.hugepages else ()
     if not found.actions:
         return plan, Work()
