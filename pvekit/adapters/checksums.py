@@ -1,6 +1,7 @@
 """Publishers' checksum lists (SHA256SUMS, SHA512SUMS) and the lock file that records what they said.
 
-Debian publishes SHA512SUMS only, Ubuntu SHA256SUMS only; PVE's ``download-url`` takes both.
+Debian publishes SHA512SUMS only, without a signature; Ubuntu SHA256SUMS only, with SHA256SUMS.gpg beside it. PVE's
+``download-url`` takes both sums.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ import yaml
 
 from pvekit.adapters.files import write_atomic
 from pvekit.adapters.images import Checksum, parse_checksum
+from pvekit.adapters.signature import is_clear_signed, verify
 from pvekit.model.errors import HostUnreachable, ImageInvalid, PvekitError
 
 _MAX_LIST = 4 << 20
 _TIMEOUTS = (10.0, 30.0)
 _LIST_NAMES = ("SHA256SUMS", "SHA512SUMS")
+_SIGNATURES = (".gpg", ".sign", ".asc", ".sig")
+"""What publishers append to the name of a list: Ubuntu, Debian's installers, many others."""
 
 _GNU = re.compile(r"([0-9a-fA-F]{64}|[0-9a-fA-F]{128})[ \t]+\*?(?:\./)?(\S.*)")
 _BSD = re.compile(r"SHA(?:256|512) \((?:\./)?(.+)\) = ([0-9a-fA-F]{64}|[0-9a-fA-F]{128})")
@@ -32,11 +36,15 @@ _LOCK_HEAD = "# What the publishers' checksum lists said. Written by pvekit; com
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """One image as the lock file knows it: its address, its checksum, and the list that gave it."""
+    """One image as the lock file knows it: its address, its checksum, and the list that gave it.
+
+    ``signer`` is the fingerprint of the key that signed the list; empty when nobody asked for a signature.
+    """
 
     url: str
     checksum: Checksum
     source: str
+    signer: str = ""
 
 
 def parse_list(text: str) -> dict[str, Checksum]:
@@ -54,24 +62,54 @@ def parse_list(text: str) -> dict[str, Checksum]:
     return found
 
 
-def fetch_published(url: str, list_url: str = "") -> Locked:
+def fetch_published(url: str, list_url: str = "", keyring: Path | None = None) -> Locked:
     """Ask the publisher's list for the checksum of the image at ``url``.
 
-    ``list_url`` may be left out: SHA256SUMS, then SHA512SUMS next to the image are tried. Raises HostUnreachable, or
-    ImageInvalid when no list names the image.
+    ``list_url`` may be left out: SHA256SUMS, then SHA512SUMS next to the image are tried. With ``keyring`` only a list
+    counts that one of its keys has signed. Raises HostUnreachable, or ImageInvalid when no list names the image or
+    its signature is absent or not right.
     """
     name = unquote(posixpath.basename(urlsplit(url).path))
     tried = [list_url] if list_url else [urljoin(url, each) for each in _LIST_NAMES]
     for source in tried:
-        text = _get(source)
-        checksum = parse_list(text).get(name) if text is not None else None
+        content = _get(source)
+        if content is None:
+            continue
+        signer = ""
+        if keyring is not None:
+            content, signer = _verified(source, content, keyring)
+        checksum = parse_list(content.decode("utf-8", errors="replace")).get(name)
         if checksum is not None:
-            return Locked(url, checksum, source)
+            return Locked(url, checksum, source, signer)
     raise ImageInvalid(
         f"no checksum list names {name}; looked at {', '.join(tried)}",
         where=url,
         hint="Write the checksum into the stack file: checksum: sha256:<64 digits>.",
     )
+
+
+def _verified(source: str, content: bytes, keyring: Path) -> tuple[bytes, str]:
+    """Return what of a list is signed, and the fingerprint of the key."""
+    if is_clear_signed(content):
+        signed = verify(content, None, keyring, where=source)
+        return signed.content, signed.fingerprint
+    tried = [_beside(source, suffix) for suffix in _SIGNATURES]
+    for address in tried:
+        signature = _get(address)
+        if signature is not None:
+            signed = verify(content, signature, keyring, where=f"{source} ({posixpath.basename(address)})")
+            return signed.content, signed.fingerprint
+    raise ImageInvalid(
+        "the checksum list has no signature; looked at " + ", ".join(posixpath.basename(each) for each in tried),
+        where=source,
+        hint="Debian's cloud images have none: leave keyring out, or write the checksum into the stack file.",
+    )
+
+
+def _beside(url: str, suffix: str) -> str:
+    """Return the address of the file with a longer name; a query stays where it is."""
+    parts = urlsplit(url)
+    return parts._replace(path=parts.path + suffix).geturl()
 
 
 def read_lock(path: Path) -> dict[str, Locked]:
@@ -93,6 +131,7 @@ def write_lock(path: Path, images: Mapping[str, Locked]) -> None:
     document = {
         "images": {
             name: {"url": each.url, "checksum": str(each.checksum), "source": each.source}
+            | ({"signer": each.signer} if each.signer else {})
             for name, each in sorted(images.items())
         }
     }
@@ -103,8 +142,9 @@ def write_lock(path: Path, images: Mapping[str, Locked]) -> None:
 def _locked(path: Path, name: str, entry: Any) -> Locked:
     """Read one entry of the lock file."""
     try:
-        return Locked(str(entry["url"]), parse_checksum(str(entry["checksum"])), str(entry["source"]))
-    except (KeyError, TypeError, ValueError) as error:
+        checksum = parse_checksum(str(entry["checksum"]))
+        return Locked(str(entry["url"]), checksum, str(entry["source"]), str(entry.get("signer") or ""))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _broken(path, f"the entry {name} is not complete ({error})") from error
 
 
@@ -117,8 +157,8 @@ def _broken(path: Path, why: str) -> PvekitError:
     )
 
 
-def _get(url: str) -> str | None:
-    """Fetch a small text; None when the server says that it is not there."""
+def _get(url: str) -> bytes | None:
+    """Fetch a small file; None when the server says that it is not there."""
     try:
         with requests.get(url, timeout=_TIMEOUTS, stream=True) as answer:
             if answer.status_code in (403, 404, 410):
@@ -133,7 +173,7 @@ def _get(url: str) -> str | None:
         ) from error
     if len(body) > _MAX_LIST:
         raise ImageInvalid("too large for a checksum list", where=url, hint="Check the address of the list.")
-    return str(body.decode("utf-8", errors="replace"))
+    return bytes(body)
 
 
 def _why(error: requests.RequestException) -> str:

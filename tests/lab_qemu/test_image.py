@@ -78,6 +78,7 @@ def test_boot_loader() -> None:
 def test_the_key_follows_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     before = build_module.cache_key(HOST)
     assert before == build_module.cache_key(HOST)
+    assert len({build_module.cache_key(HOST, name) for name in recipe.VARIANTS}) == len(recipe.VARIANTS)
     assert before != build_module.cache_key(AptHost(("deb http://other trixie main",), {}, ()))
     monkeypatch.setattr(recipe, "BLACKLISTED_MODULES", ("other",))
     assert before != build_module.cache_key(HOST)

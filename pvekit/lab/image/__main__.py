@@ -1,4 +1,4 @@
-"""``python -m pvekit.lab.image [--fresh] [DIRECTORY]``: build the image and print its path."""
+"""``python -m pvekit.lab.image [--fresh] [--name NAME] [DIRECTORY]``: build the image and print its path."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pvekit.lab.doors import DoorError
 from pvekit.lab.image.build import build
+from pvekit.lab.image.recipe import BASE, VARIANTS
 
 
 def main() -> int:
@@ -15,9 +16,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m pvekit.lab.image", description="Build the lab's base image.")
     parser.add_argument("directory", nargs="?", type=Path, help="where images are kept (default: the user's cache)")
     parser.add_argument("--fresh", action="store_true", help="build even if the cache has an image for this recipe")
+    parser.add_argument("--name", choices=sorted(VARIANTS), default=BASE, help=f"which image (default: {BASE})")
     given = parser.parse_args()
     try:
-        path = build(given.directory, lambda line: print(line, file=sys.stderr, flush=True), fresh=given.fresh)
+        path = build(
+            given.directory, lambda line: print(line, file=sys.stderr, flush=True), name=given.name, fresh=given.fresh
+        )
     except DoorError as error:
         print(error, file=sys.stderr)
         return 15

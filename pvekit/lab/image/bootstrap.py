@@ -14,7 +14,9 @@ from pvekit.lab.image.apt_host import AptHost
 Log = Callable[[str], None]
 
 
-def bootstrap_argv(host: AptHost, target: Path, *, as_root: bool) -> list[str]:
+def bootstrap_argv(
+    host: AptHost, target: Path, *, as_root: bool, variant: recipe.Variant = recipe.VARIANTS[recipe.BASE]
+) -> list[str]:
     """Return the command that fills ``target``: a directory as root, ``target`` with ``.tar`` otherwise.
 
     The package lists stay in the image, so that a guest's ``apt-get install`` needs no ``update`` first, which takes
@@ -22,9 +24,9 @@ def bootstrap_argv(host: AptHost, target: Path, *, as_root: bool) -> list[str]:
     """
     argv = ["mmdebstrap", "--variant=apt", "--quiet", "--skip=cleanup/apt/lists", "--skip=cleanup/tmp"]
     argv += ["--mode=root", "--format=directory"] if as_root else ["--mode=unshare", "--format=tar"]
-    argv += [f"--dpkgopt={option}" for option in recipe.DPKG_OPTIONS]
+    argv += [f"--dpkgopt={option}" for option in (*recipe.DPKG_OPTIONS, *variant.options)]
     argv += [f'--aptopt={key} "{value}"' for key, value in sorted(host.options.items())]
-    argv += ['--aptopt=Acquire::Languages "none"', "--include=" + ",".join(recipe.PACKAGES)]
+    argv += ['--aptopt=Acquire::Languages "none"', "--include=" + ",".join((*recipe.PACKAGES, *variant.packages))]
     config = "etc/tiny-initramfs/tiny-initramfs.conf"
     argv += [
         f'--essential-hook=mkdir -p "$1/{config.rpartition("/")[0]}"',
@@ -33,9 +35,9 @@ def bootstrap_argv(host: AptHost, target: Path, *, as_root: bool) -> list[str]:
     return [*argv, recipe.SUITE, str(target), *host.sources]
 
 
-def bootstrap(host: AptHost, target: Path, *, as_root: bool, log: Log) -> None:
+def bootstrap(host: AptHost, target: Path, *, variant: recipe.Variant, as_root: bool, log: Log) -> None:
     """Run mmdebstrap; it dies with us (setpriv), whatever ends us. DoorError with the log's tail if it fails."""
-    argv = ["setpriv", "--pdeathsig", "TERM", *bootstrap_argv(host, target, as_root=as_root)]
+    argv = ["setpriv", "--pdeathsig", "TERM", *bootstrap_argv(host, target, as_root=as_root, variant=variant)]
     environment = {**os.environ, "TMPDIR": str(target.parent), "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     tail: list[str] = []
     with subprocess.Popen(

@@ -25,8 +25,6 @@ from pvekit.lab.image.bootstrap import bootstrap
 Log = Callable[[str], None]
 
 IMAGE_SUITE = recipe.SUITE
-_VIRTUAL_SIZE = 2560 * 1024 * 1024
-_WORK_NEEDED = 3 * 1024**3
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only for scratch files in a private directory
 _PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
@@ -52,76 +50,77 @@ def cache_directory() -> Path:
     return Path(base) / "pvekit" / "images"
 
 
-def cache_key(host: AptHost) -> str:
+def cache_key(host: AptHost, name: str = recipe.BASE) -> str:
     """Return the hash of all that decides what the image holds: this package's code and the host's apt setup."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         if path.name not in {"build.py", "__main__.py", "__init__.py"}:
             digest.update(path.read_bytes())
     digest.update(json.dumps(recipe.files(), sort_keys=True).encode())
-    digest.update(json.dumps([host.sources, sorted(host.options.items()), _VIRTUAL_SIZE]).encode())
+    digest.update(json.dumps([host.sources, sorted(host.options.items()), name]).encode())
     for path in host.certificates:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def find(cache: Path | None = None) -> Path | None:
+def find(cache: Path | None = None, name: str = recipe.BASE) -> Path | None:
     """Return the image for the present recipe if it is in the cache."""
-    return _lookup(cache or cache_directory(), cache_key(read_host(recipe.SUITE)))
+    return _lookup(cache or cache_directory(), cache_key(read_host(recipe.SUITE), name))
 
 
-def build(target: Path | None, log: Log, *, fresh: bool = False) -> Path:
+def build(target: Path | None, log: Log, *, name: str = recipe.BASE, fresh: bool = False) -> Path:
     """Return the path of the image, built if the cache has none for this recipe (or ``fresh``).
 
-    ``target`` is the cache directory (None: the usual one). A second build waits for the first and takes its result.
+    ``target`` is the cache directory (None: the usual one), ``name`` one of ``recipe.VARIANTS``. A second build waits for the first and takes its result.
     A build that is killed leaves no image; its scratch directory goes with the next build. DoorError says what is
     missing or failed.
     """
     cache = target or cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
     host = read_host(recipe.SUITE)
-    key = cache_key(host)
+    key = cache_key(host, name)
     with _locked(cache / "lock", log):
         found = None if fresh else _lookup(cache, key)
         if found:
             log(f"image {found.name} is in the cache")
             return found
         _check_programs()
-        work = _work_directory(cache)
+        work = _work_directory(cache, recipe.VARIANTS[name].work)
         try:
-            return _build(cache, work, key, host, log)
+            return _build(cache, work, key, host, name, log)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _build(cache: Path, work: Path, key: str, host: AptHost, log: Log) -> Path:
+def _build(cache: Path, work: Path, key: str, host: AptHost, name: str, log: Log) -> Path:
     as_root = os.geteuid() == 0
     root = work / "root"
     partial = work / "disk.qcow2"
+    variant = recipe.VARIANTS[name]
     clock = time.monotonic()
-    log(f"building Debian {recipe.SUITE} from {len(recipe.PACKAGES)} packages and what they need, in {work}")
-    bootstrap(host, root if as_root else root.with_suffix(".tar"), as_root=as_root, log=log)
+    log(f"building {name} from {len(recipe.PACKAGES) + len(variant.packages)} packages and what they need, in {work}")
+    bootstrap(host, root if as_root else root.with_suffix(".tar"), variant=variant, as_root=as_root, log=log)
     packages = time.monotonic()
     log(f"packages installed in {packages - clock:.0f} s")
-    _assemble(root, work, partial, host, as_root=as_root)
+    _assemble(root, work, partial, host, variant.size, as_root=as_root)
     digest = _sha256(partial)
-    name = f"{recipe.NAME}-{digest[:12]}.qcow2"
-    arriving = cache / f".{name}.part"  # the same file system as the final name: the rename is atomic
+    filename = f"{name}-lab-{digest[:12]}.qcow2"
+    arriving = cache / f".{filename}.part"  # the same file system as the final name: the rename is atomic
     shutil.move(partial, arriving)
     arriving.chmod(0o644)
-    arriving.rename(cache / name)
-    _write_atomically(cache / f"{key}.json", json.dumps({"image": name, "sha256": digest}) + "\n")
-    log(f"disk {name} written in {time.monotonic() - packages:.0f} s; {time.monotonic() - clock:.0f} s in all")
-    return cache / name
+    arriving.rename(cache / filename)
+    _write_atomically(cache / f"{key}.json", json.dumps({"image": filename, "sha256": digest}) + "\n")
+    log(f"disk {filename} written in {time.monotonic() - packages:.0f} s; {time.monotonic() - clock:.0f} s in all")
+    return cache / filename
 
 
-def _assemble(root: Path, work: Path, target: Path, host: AptHost, *, as_root: bool) -> None:
+def _assemble(root: Path, work: Path, target: Path, host: AptHost, size: int, *, as_root: bool) -> None:
     identity = str(uuid.uuid4())
     if as_root:
-        assemble(root, work, target, uuid=identity, size=_VIRTUAL_SIZE, host=host)
+        assemble(root, work, target, uuid=identity, size=size, host=host)
         return
     given = {
-        "root": str(root), "work": str(work), "target": str(target), "uuid": identity, "size": _VIRTUAL_SIZE,
+        "root": str(root), "work": str(work), "target": str(target), "uuid": identity, "size": size,
         "sources": host.sources, "options": dict(host.options), "certificates": [str(p) for p in host.certificates],
     }  # fmt: skip
     argv = ["unshare", "--user", "--map-auto", "--map-root-user", "--mount", sys.executable, "-m",
@@ -147,7 +146,7 @@ def _check_programs() -> None:
         raise DoorError(f"building the image needs: apt-get install {' '.join(sorted(missing))}")
 
 
-def _work_directory(cache: Path) -> Path:
+def _work_directory(cache: Path, needed: int) -> Path:
     """Return an empty private directory, in memory if there is room; what a killed build left there goes away."""
     name = f"pvekit-image-{hashlib.sha256(str(cache.resolve()).encode()).hexdigest()[:12]}-"
     places = (_SHARED_MEMORY, cache)
@@ -155,13 +154,13 @@ def _work_directory(cache: Path) -> Path:
         for stale in place.glob(f"{name}*"):  # we hold the lock: whoever made it is gone
             shutil.rmtree(stale, ignore_errors=True)
     for place in places:
-        if place.is_dir() and os.access(place, os.W_OK) and shutil.disk_usage(place).free >= _WORK_NEEDED:
-            if place is _SHARED_MEMORY and _memory_available() < _WORK_NEEDED:
+        if place.is_dir() and os.access(place, os.W_OK) and shutil.disk_usage(place).free >= needed:
+            if place is _SHARED_MEMORY and _memory_available() < needed:
                 continue
             path = Path(tempfile.mkdtemp(prefix=name, dir=place))
             path.chmod(0o755)  # mmdebstrap's sandboxed download user must pass
             return path
-    raise DoorError(f"building the image needs {_WORK_NEEDED // 1024**3} GiB in {cache} or {_SHARED_MEMORY}")
+    raise DoorError(f"building the image needs {needed // 1024**3} GiB in {cache} or {_SHARED_MEMORY}")
 
 
 def _memory_available() -> int:

@@ -7,10 +7,11 @@ guest that still behaves like an ordinary Debian cloud guest.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 SUITE = "trixie"
-NAME = "debian-13-lab"
+BASE = "debian-13"
 
 PACKAGES = (
     "systemd-sysv",
@@ -48,6 +49,36 @@ DPKG_OPTIONS = (
     "path-include=/usr/share/i18n/locales/translit_*",
     "path-exclude=/usr/lib/udev/hwdb.d/*",  # names and quirks of hardware that no guest here has
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One image. ``size`` is the disk's virtual size in bytes; it has room for ``packages`` beyond ``PACKAGES``."""
+
+    packages: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    size: int = 2560 * 1024 * 1024
+
+    @property
+    def work(self) -> int:
+        """Return how many bytes a build needs: the tree, and the disk made of it."""
+        return max(3 * 1024**3, 2 * self.size)
+
+
+VARIANTS = {
+    BASE: Variant(),
+    # What playbooks/desktop.yml would install; an emulated guest would need half an hour for it
+    "debian-13-desktop": Variant(
+        packages=(
+            *("xfce4", "xfce4-terminal", "mousepad", "xrdp", "xorgxrdp", "dbus-user-session", "dbus-x11", "openssl"),
+            *("mate-polkit", "adwaita-icon-theme", "fonts-dejavu-core", "xdg-utils", "xdg-user-dirs", "locales"),
+            *("keyboard-configuration", "console-setup", "unattended-upgrades", "cifs-utils", "nfs-common"),
+        ),
+        options=("path-include=/usr/share/i18n/locales/*",),
+        size=4 * 1024**3,
+    ),
+}
+"""Every image that can be built, by the name that a stack file gives it."""
 
 INITRD_MODULES = ("virtio_scsi", "virtio_blk", "sd_mod", "ahci", "ata_piix", "sr_mod")
 """Every disk controller the embedded node can give a guest; NVMe, ext4 and virtio-pci are in Debian's kernel."""
