@@ -158,7 +158,7 @@ def test_broken_keyrings(keys: Keys, tmp_path: Path) -> None:
     assert "ubuntu-keyring" in caught.value.hint
     for text in (b"", b"hello", b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n%%%%\n-----END PGP PUBLIC KEY BLOCK-----\n"):
         (tmp_path / "bad.gpg").write_bytes(text)
-        with pytest.raises(PvekitError, match="not a file of public keys|damaged"):
+        with pytest.raises(PvekitError, match=r"not a file of public keys|damaged"):
             verify(LIST, signature, tmp_path / "bad.gpg", where="list")
 
 

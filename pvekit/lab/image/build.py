@@ -71,9 +71,9 @@ def find(cache: Path | None = None, name: str = recipe.BASE) -> Path | None:
 def build(target: Path | None, log: Log, *, name: str = recipe.BASE, fresh: bool = False) -> Path:
     """Return the path of the image, built if the cache has none for this recipe (or ``fresh``).
 
-    ``target`` is the cache directory (None: the usual one), ``name`` one of ``recipe.VARIANTS``. A second build waits for the first and takes its result.
-    A build that is killed leaves no image; its scratch directory goes with the next build. DoorError says what is
-    missing or failed.
+    ``target`` is the cache directory (None: the usual one), ``name`` one of ``recipe.VARIANTS``. A second build waits
+    for the first and takes its result. A build that is killed leaves no image; its scratch directory goes with the
+    next build. DoorError says what is missing or failed.
     """
     cache = target or cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
