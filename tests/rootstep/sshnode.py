@@ -32,6 +32,14 @@ mount -t tmpfs tmpfs /run
 mkdir -p /run/sshd
 for place in module devices/system/cpu kernel/mm; do mount --bind "$1/sys/$place" "/sys/$place"; done
 mount --bind "$1/proc/swappiness" /proc/sys/vm/swappiness
+mkdir -p "$1/private/dev/disk/by-id"
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty "$1/private/dev/"
+ln -s /proc/self/fd "$1/private/dev/fd"
+for letter in y z; do
+    mknod "$1/private/dev/sd$letter" b 8 176
+    ln -s "../../sd$letter" "$1/private/dev/disk/by-id/ata-DISK_$letter"
+done
+mount --bind "$1/private/dev" /dev
 mkdir -p /etc/pve/qemu-server /etc/pve/lxc
 cp "$1/bin/qm" /usr/sbin/qm
 cp "$1/ksmtuned.service" /etc/systemd/system/

@@ -20,12 +20,11 @@ def test_measured_over_ssh_and_waited_for(place: Place, node: SshNode) -> None:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(5)
         port = str(receiver.getsockname()[1])
-        arguments = ("wake", "-s", stack, "--to", "127.0.0.1", "--port", port, "--wait", "A0:8C:FD:11:22:33")
-        place.run(*arguments).ended(0).says("the API answers")
+        to = ("wake", "A0:8C:FD:11:22:33", "--to", "127.0.0.1", "--wait")
+        place.run(*to, "-s", stack, "--port", port).ended(0).says("the API answers")
         assert receiver.recv(2048) == magic_packet("A0:8C:FD:11:22:33")
     dead = place.stack("dead", "  one: {}\n", host=place.host(endpoint="https://127.0.0.1:1"))
-    arguments = ("wake", "-s", dead, "--to", "127.0.0.1", "--port", "9", "--wait", "--within", "3", "A0:8C:FD:11:22:33")
-    place.run(*arguments).ended(4).says("no answer within 3 s")
+    place.run(*to, "-s", dead, "--within", "3").ended(4).says("no answer within 3 s")
 
 
 def test_a_stack_without_ssh_is_told_what_to_add(place: Place) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
+from typing import Any
 
 import pytest
 
+from pvekit.workflows import up
 from tests.helpers.cli_room import Place
 from tests.rootstep.sshnode import SshNode
 
@@ -154,3 +157,63 @@ def test_a_changed_value_keeps_what_was_before_the_first(place: Place, node: Ssh
     place.run("plan", stack).ended(2).says("/proc/sys/vm/swappiness: 33 -> 20")
     place.run("down", stack, "--confirm", "twice").ended(0)
     assert node.snapshot() == before
+
+
+def _inside(node: SshNode, *argv: str) -> int:
+    return subprocess.run(["nsenter", "--mount", f"--target={node.process.pid}", *argv], check=False).returncode
+
+
+def test_a_start_of_the_node_brings_the_same(place: Place, node: SshNode) -> None:
+    stack = place.stack(
+        "boot", "  one: {}\n", host=place.host(ssh=node.yaml(), tuning="{hugepages: 64, governor: performance}")
+    )
+    place.run("up", stack, "-y").ended(0)
+    governor = "devices/system/cpu/cpu1/cpufreq/scaling_governor"
+    pages = "kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+    for name, value in ((governor, "powersave"), (pages, "0")):
+        (node.folder / "sys" / name).write_text(value)
+    for name in ("governor", "hugepages"):
+        assert _inside(node, "systemd-tmpfiles", "--create", f"/etc/tmpfiles.d/pvekit-{name}.conf") == 0
+    assert (node.live(governor), node.live(pages)) == ("performance", "64")
+    place.run("down", stack, "--confirm", "boot").ended(0)
+
+
+def test_a_schedule_touches_no_other_vm(place: Place, node: SshNode) -> None:
+    vms = "  web: {start: {schedule: {start: '07:00'}}}\n"
+    stack = place.stack("home", vms, host=place.host(ssh=node.yaml()))
+    place.run("up", stack, "-y").ended(0)
+    vmid = place.vms("home")["web"]["vmid"]
+    service = node.text("/etc/systemd/system/pvekit-home-web-start.service")
+    line = next(line for line in service.splitlines() if line.startswith("ExecCondition=/usr/bin/grep"))
+    argv = shlex.split(line.removeprefix("ExecCondition=").replace("$$", "$"))
+    conf = f"/etc/pve/qemu-server/{vmid}.conf"
+    tags = {
+        "tags: a;pvekit.home;pvekit.home.web": True,
+        "tags: pvekit.home.web": True,
+        "tags: pvekit.home;pvekit.home.web-2": False,
+        "tags: pvekit.home;pvekit.home.other": False,
+        "name: pvekit.home.web": False,
+    }
+    for text, ours in tags.items():
+        node.put(conf, f"cores: 1\n{text}\n")
+        assert (_inside(node, *argv) == 0) == ours, text
+    node.path(conf).unlink()
+    assert _inside(node, *argv) != 0, "a VM that moved away"
+    place.run("down", stack, "--confirm", "home").ended(0)
+
+
+def test_a_file_that_somebody_changed_is_told(place: Place, node: SshNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = place.stack("home", "  one: {}\n", host=place.host(ssh=node.yaml(), tuning="{swappiness: 1}"))
+    known = up.carry_out
+
+    def late(*arguments: Any, **named: Any) -> Any:
+        node.put("/etc/sysctl.d/90-pvekit.conf", "vm.swappiness = 77\n")
+        return known(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(up, "carry_out", late)
+        place.run("up", stack, "-y").ended(9).says("was changed meanwhile")
+    assert node.text("/etc/sysctl.d/90-pvekit.conf") == "vm.swappiness = 77\n"
+    place.run("up", stack, "-y").ended(0)
+    place.run("down", stack, "--confirm", "home").ended(0)
+    assert node.text("/etc/sysctl.d/90-pvekit.conf") == "vm.swappiness = 77\n"
