@@ -50,7 +50,14 @@ def with_root(
     """
     stack = session.stack
     host = stack.host
-    if host is None or host.ssh is None:
+    if host is None:
+        return plan, Work()
+    if host.ssh is None:
+        if not host.tuning.empty and not session.lab:
+            raise PreflightRefused(
+                ["tuning needs SSH to the nodes"],
+                hint="Add host: {ssh: {nodes: {NODE: {address: …, host_key: …}}}}, or leave tuning out.",
+            )
         return plan, Work()
     found, wholes = key_plan(stack, vms, facts)
     nodes = {vm.name: vm.node for vm in vms}

@@ -217,3 +217,8 @@ def test_a_file_that_somebody_changed_is_told(place: Place, node: SshNode, monke
     place.run("up", stack, "-y").ended(0)
     place.run("down", stack, "--confirm", "home").ended(0)
     assert node.text("/etc/sysctl.d/90-pvekit.conf") == "vm.swappiness = 77\n"
+
+
+def test_tuning_without_a_way_to_the_node_is_told(place: Place) -> None:
+    stack = place.stack("home", "  one: {}\n", host=place.host(tuning="{swappiness: 1}"))
+    place.run("plan", stack).ended(8).says("tuning needs SSH to the nodes", "host: {ssh:")

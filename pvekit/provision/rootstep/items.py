@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pvekit.adapters.templates import render
 from pvekit.model.mark import vm_tag
 from pvekit.model.nodelook import NodeLook
 from pvekit.model.stack.home import Schedule, Tuning
@@ -23,6 +22,13 @@ _HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 _KSM_RUN = "/sys/kernel/mm/ksm/run"
 _KSM_UNMERGE = "2"
 _GOVERNOR = "/cpufreq/scaling_governor"
+
+
+def render(name: str, values: Mapping[str, object]) -> str:
+    """Return a template's text; what renders is loaded only by stacks that ask for such a file."""
+    from pvekit.adapters import templates
+
+    return templates.render(f"host/{name}", values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +66,17 @@ def tuning(wanted: Tuning, look: NodeLook, memory: int) -> list[Item]:
     if wanted.zfs_arc_max_mib is not None:
         items.append(_arc(wanted.zfs_arc_max_mib * MIB, look, memory))
     if wanted.swappiness is not None:
-        text = Text("/etc/sysctl.d/90-pvekit.conf", render("host/sysctl.conf.j2", {"swappiness": wanted.swappiness}))
+        text = Text("/etc/sysctl.d/90-pvekit.conf", render("sysctl.conf.j2", {"swappiness": wanted.swappiness}))
         items.append(Item("swappiness", node, (text,), live=((_SWAPPINESS, str(wanted.swappiness)),)))
     if wanted.hugepages is not None:
         text = Text(
-            "/etc/tmpfiles.d/pvekit-hugepages.conf", render("host/hugepages.conf.j2", {"hugepages": wanted.hugepages})
+            "/etc/tmpfiles.d/pvekit-hugepages.conf", render("hugepages.conf.j2", {"hugepages": wanted.hugepages})
         )
         live = ((_HUGEPAGES, str(wanted.hugepages)),)
         # PVE itself raises the number when a VM starts and sets it back when one stops.
         items.append(Item("hugepages", node, (text,), live=live, steady=False, gates=True))
     if wanted.governor is not None:
-        text = Text(
-            "/etc/tmpfiles.d/pvekit-governor.conf", render("host/governor.conf.j2", {"governor": wanted.governor})
-        )
+        text = Text("/etc/tmpfiles.d/pvekit-governor.conf", render("governor.conf.j2", {"governor": wanted.governor}))
         paths = sorted(path for path in look.values if path.endswith(_GOVERNOR))
         items.append(Item("governor", node, (text,), live=tuple((path, wanted.governor or "") for path in paths)))
     if wanted.ksm is not None:
@@ -84,7 +88,7 @@ def _arc(size: int, look: NodeLook, memory: int) -> Item:
     # OpenZFS ignores a maximum that is not above the minimum, which is 1/32 of the memory unless it is set (pve-docs,
     # "Limit ZFS Memory Usage").
     least = size - 1 if size <= memory // 32 else None
-    body = render("host/zfs.conf.j2", {"arc_max": size, "arc_min": least})
+    body = render("zfs.conf.j2", {"arc_max": size, "arc_min": least})
     wanted = {"min": least, "max": size}
     live = tuple((f"{_ARC}{end}", str(value)) for end, value in wanted.items() if value is not None)
     # Without the module there is no cache to limit yet.
@@ -94,7 +98,7 @@ def _arc(size: int, look: NodeLook, memory: int) -> Item:
 
 
 def _ksm(node: str, *, on: bool) -> Item:
-    text = Text("/etc/systemd/system-preset/10-pvekit-ksm.preset", render("host/ksm.preset.j2", {"ksm": on}))
+    text = Text("/etc/systemd/system-preset/10-pvekit-ksm.preset", render("ksm.preset.j2", {"ksm": on}))
     # With the daemon off, what was merged stays merged until it is told to part (pve-docs, "KSM").
     live = () if on else ((_KSM_RUN, _KSM_UNMERGE),)
     return Item("ksm", node, (text,), live=live, units={KSM_UNIT: on})
@@ -116,8 +120,8 @@ def schedule(stack: str, vm: str, wanted: Schedule, node: str, vmid: int | None)
         }
         stem = unit_stem(stack, vm, word)
         texts = (
-            Text(f"{UNITS}/{stem}.service", render("host/vm.service.j2", values)),
-            Text(f"{UNITS}/{stem}.timer", render("host/vm.timer.j2", values)),
+            Text(f"{UNITS}/{stem}.service", render("vm.service.j2", values)),
+            Text(f"{UNITS}/{stem}.timer", render("vm.timer.j2", values)),
         )
         name = f"schedule: {word}"
         items.append(Item(name, node, texts, vm=vm, units={f"{stem}.timer": True}, calendar=calendar))
