@@ -1,5 +1,5 @@
 ' Is disk 0 there, empty and of the right size? Arguments: the least and the greatest size in bytes.
-' Says it in one line; ends with 0 for yes, 1 for no.
+' Says it in one line, which starts with "disk 0 is empty" for yes; ends with 0 for yes, 1 for no.
 Option Explicit
 Const PATIENCE_S = 30
 

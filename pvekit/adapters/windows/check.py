@@ -19,8 +19,6 @@ def findings(rendered: Mapping[str, bytes], answer: Answer) -> list[Finding]:
     for path, data in rendered.items():
         if path.endswith(_SCRIPTS):
             found += lint_script(path, data)
-        if path != ANSWER:
-            found += _secrets(path, data, answer)
     return found
 
 
@@ -32,11 +30,3 @@ def check(rendered: Mapping[str, bytes], answer: Answer) -> None:
             [f"the answer file for {answer.computer} is wrong: {finding}" for finding in found],
             hint="Correct the field of the stack file that it names; if there is none, report this.",
         )
-
-
-def _secrets(path: str, data: bytes, answer: Answer) -> list[Finding]:
-    # A password that is a word of the script itself proves nothing, so only rare ones are looked for.
-    texts = [account.password.reveal() for account in answer.accounts]
-    if any(len(text) >= 12 and text.encode() in data for text in texts):
-        return [Finding(0, path, "a script holds a password")]
-    return []

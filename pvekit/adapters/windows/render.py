@@ -17,12 +17,12 @@ _STATIC = {"pvekit/disk.vbs": "disk.vbs", "pvekit/diskpart.txt": "diskpart.txt"}
 _LETTERS = "C D E F G H I J K L M N"
 _BOM = b"\xef\xbb\xbf"
 PE_COMMAND = (
-    f'cmd.exe /c "(for %d in ({_LETTERS}) do @if exist %d:\\pvekit\\pe.cmd call %d:\\pvekit\\pe.cmd)'
+    f'cmd.exe /c "(for %i in ({_LETTERS}) do @if exist %i:\\pvekit\\pe.cmd call %i:\\pvekit\\pe.cmd)'
     ' & echo PVEKIT FAILED: files: no drive has \\pvekit\\pe.cmd & pause"'
 )
 LOGON_COMMAND = (
-    f'cmd.exe /c "for %d in ({_LETTERS}) do @if exist %d:\\pvekit\\first-logon.ps1 '
-    'powershell.exe -NoLogo -NoProfile -ExecutionPolicy Bypass -File %d:\\pvekit\\first-logon.ps1"'
+    f'cmd.exe /c "for %i in ({_LETTERS}) do @if exist %i:\\pvekit\\first-logon.ps1 '
+    'powershell.exe -NoLogo -NoProfile -ExecutionPolicy Bypass -File %i:\\pvekit\\first-logon.ps1"'
 )
 SPECIALIZE = (
     (

@@ -108,6 +108,15 @@ DisableFirstRunWizard bool
 Help_Page text
 Home_Page text
 
+# Microsoft-Windows-EnhancedStorage-Adm: oobeSystem specialize
+TCGSecurityActivationDisabled int:0-1
+
+# Microsoft-Windows-ServerManager-SvrMgrNc: specialize generalize
+DoNotOpenServerManagerAtLogon bool
+
+# Microsoft-Windows-OutOfBoxExperience: specialize generalize
+DoNotOpenInitialConfigurationTasksAtLogon bool
+
 # Microsoft-Windows-UnattendedJoin: specialize
 Identification
   Credentials

@@ -33,8 +33,8 @@ def at(node: Node, message: str, hint: str = "") -> Finding:
     return Finding(node.line, node.path, message, hint)
 
 
-def near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return a hint that names the nearest known word, empty when none is near."""
     by_case = {each.casefold(): each for each in known}
-    close = difflib.get_close_matches(word.casefold(), by_case, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.casefold(), by_case, n=1, cutoff=cutoff)
     return f"Did you mean {by_case[close[0]]}?" if close else ""

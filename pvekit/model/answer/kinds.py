@@ -6,7 +6,6 @@ A complaint is a pair of message and hint; it never quotes a password or a key.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable
 from typing import Final
@@ -18,6 +17,26 @@ from pvekit.model.errors import PreflightRefused
 from pvekit.model.productkey import read_key
 from pvekit.model.stack.windows_checks import RESERVED
 
+# Programs that answer files start; one that is nearly called like them is meant to be one of them.
+_PROGRAMS = frozenset(
+    {
+        *(
+            "bcdedit",
+            "cmd",
+            "cscript",
+            "diskpart",
+            "dism",
+            "drvload",
+            "msiexec",
+            "net",
+            "netsh",
+            "powercfg",
+            "powershell",
+        ),
+        *("reg", "rundll32", "sc", "schtasks", "setx", "slmgr", "wmic", "wpeutil", "wscript"),
+    }
+)
+
 Complaint = tuple[str, str]
 
 _PAIR = re.compile(r"[0-9A-Fa-f]{4}:(?:[0-9A-Fa-f]{8}|\{[0-9A-Fa-f-]{36}\}\{[0-9A-Fa-f-]{36}\})")
@@ -27,7 +46,7 @@ _USER_LIMIT = 20
 _COMPUTER_LIMIT = 15
 _METADATA = ("/IMAGE/NAME", "/IMAGE/INDEX", "/IMAGE/DESCRIPTION")
 _ENDS = ("Password", "AdministratorPassword")
-_MAY_BE_EMPTY = frozenset({"input", "password"})
+_MAY_BE_EMPTY = frozenset({"input", "note", "password"})
 """Kinds whose pages say that an empty element is taken."""
 
 
@@ -141,6 +160,9 @@ def _command(value: str, limits: str) -> Complaint | None:
     first = value.split('"')[1] if value.startswith('"') else value.split(maxsplit=1)[0]
     if first.lower().endswith(".msi"):
         return "an MSI is no program", "Write msiexec.exe /i FILE /qn: the commands after it are not run otherwise."
+    plain = first.lower().removesuffix(".exe")
+    if plain not in _PROGRAMS and (hint := near(plain, _PROGRAMS, 0.8)):
+        return f"the program {first} looks misspelt", hint
     if first.lower().endswith(".ps1"):
         return "a PowerShell script is no program", "Write powershell.exe -ExecutionPolicy Bypass -File FILE."
     return None
@@ -165,7 +187,7 @@ def hidden_text(value: str, element: str) -> str | None:
     """Return the password that a hidden one stands for; None when it is no hidden password of that element."""
     try:
         text = base64.b64decode(value, validate=True).decode("utf-16-le")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return None
     end = element if element in _ENDS else _ENDS[0]
     return text.removesuffix(end) if text.endswith(end) else None
@@ -175,6 +197,7 @@ _CHECKS: Final[dict[str, Callable[[str, str], Complaint | None]]] = {
     "bool": _bool,
     "int": _int,
     "text": _text,
+    "note": _text,
     "language": _language,
     "input": _input,
     "timezone": _timezone,

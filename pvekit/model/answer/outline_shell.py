@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 SHELL: Final = """
-# Microsoft-Windows-Shell-Setup: specialize
+# Microsoft-Windows-Shell-Setup: specialize offlineServicing
 ComputerName computer
+
+# Microsoft-Windows-Shell-Setup: specialize
 CopyProfile bool
 ProductKey key
 
@@ -33,14 +35,14 @@ Display
   VerticalResolution int:1-16384
 OEMInformation
   HelpCustomized bool
-  Logo text
-  Manufacturer text
-  Model text
-  SupportAppURL text
-  SupportHours text
-  SupportPhone text
-  SupportProvider text
-  SupportURL text
+  Logo note
+  Manufacturer note
+  Model note
+  SupportAppURL note
+  SupportHours note
+  SupportPhone note
+  SupportProvider note
+  SupportURL note
 WindowsFeatures
   ShowInternetExplorer bool
   ShowMediaCenter bool

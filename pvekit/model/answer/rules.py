@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pvekit.model.answer import disks
 from pvekit.model.answer.finding import Finding, at
 from pvekit.model.answer.kinds import hidden_text
 from pvekit.model.answer.tree import Node
@@ -65,31 +66,11 @@ def _setup(root: Node) -> Found:
     if eula is None or eula.value != "true":
         yield at(eula or user or setup or root, "the licence is not accepted", "Write AcceptEula true in UserData.")
     if setup is not None:
-        yield from _disks(setup)
-
-
-def _disks(setup: Node) -> Found:
-    """Yield partitions that are formatted or installed to, but never made."""
-    made: dict[str, int] = {}
-    disks = setup.child("DiskConfiguration")
-    for disk in disks.children if disks is not None else []:
-        number = disk.child("DiskID")
-        parts = disk.child("CreatePartitions")
-        if number is None or parts is None:
-            continue
-        made[number.value] = len(parts.children)
-        changes = disk.child("ModifyPartitions")
-        for change in changes.children if changes is not None else []:
-            identity = change.child("PartitionID")
-            if identity is not None and identity.value.isdecimal() and int(identity.value) > len(parts.children):
-                yield at(identity, f"disk {number.value} has no partition {identity.value}", "")
-    target = setup.find("ImageInstall/OSImage/InstallTo")
-    disk_id, part = (target.child("DiskID"), target.child("PartitionID")) if target is not None else (None, None)
-    if disk_id is not None and part is not None and made:
-        if disk_id.value not in made:
-            yield at(disk_id, f"Windows goes to disk {disk_id.value}, which is not set up here", "")
-        elif part.value.isdecimal() and int(part.value) > made[disk_id.value]:
-            yield at(part, f"disk {disk_id.value} has no partition {part.value}", "")
+        if setup.child("RunSynchronous") is None:
+            for name in ("DiskConfiguration", "ImageInstall"):
+                if setup.child(name) is None:
+                    yield at(setup, f"{name} is missing", "Setup would ask for it, unless a command does its work.")
+        yield from disks.check(setup)
 
 
 def _architecture(root: Node) -> Found:

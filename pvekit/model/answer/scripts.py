@@ -28,7 +28,7 @@ def lint_script(path: str, data: bytes) -> Iterator[Finding]:
     if not text.endswith("\r\n") or not text.count("\n") == text.count("\r") == text.count("\r\n"):
         yield Finding(0, path, "the lines do not all end with CR LF")
     for number, line in enumerate(text.split("\r\n"), start=1):
-        if any(character < " " and character != "\t" for character in line):
+        if any(character < " " and character not in "\t\r\n" for character in line):
             yield Finding(number, path, "the line has a control character")
         if path.endswith(".cmd"):
             yield from _cmd_line(path, number, line)

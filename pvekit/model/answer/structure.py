@@ -32,7 +32,9 @@ def check(root: Node) -> Found:
     seen: set[str] = set()
     for node in root.children:
         if node.space != UNATTEND:
-            # Elements of other namespaces are for other programs; Setup passes over them.
+            # Elements of other namespaces are for other programs, and Setup passes over them.
+            if node.name in ("settings", "component", "servicing"):
+                yield at(node, f"{node.name} is in another namespace", f"Setup looks for it in {UNATTEND}.")
             continue
         if node.name == "settings":
             yield from _settings(node, seen)
@@ -77,7 +79,7 @@ def _component(node: Node, pass_name: str) -> Found:
         return
     component = known().get(name)
     if component is None:
-        yield at(node, f"nobody here knows a component {name}", near(name, known()))
+        yield at(node, f"nobody here knows a component {name}", near(name, known(), 0.85))
         return
     setting = component.passes.get(pass_name)
     if setting is None:
