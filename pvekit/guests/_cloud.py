@@ -17,6 +17,7 @@ from pvekit.guests._hardware import (
     split_secrets,
     tags_of,
 )
+from pvekit.guests._linux import extras
 from pvekit.guests._seed import seed_for
 from pvekit.model.desired import DesiredVm, Patience, Provisioning
 from pvekit.model.stack import Stack, User, Vm
@@ -46,7 +47,7 @@ def cloud_vm(stack: Stack, vm: Vm) -> DesiredVm:
         description=vm.description,
         tags=tags_of(stack, vm),
         pool=vm.pool or "",
-        provisioning=provisioning(vm),
+        provisioning=provisioning(stack, vm),
         patience=Patience(agent=vm.ready.within_s, cloud_init=vm.ready.within_s, ssh=vm.ready.within_s),
         ready_ports=vm.ready.tcp,
         left=left_keys(vm),
@@ -64,7 +65,7 @@ def _config(stack: Stack, vm: Vm, macs: tuple[str, ...]) -> dict[str, str]:
     return own_keys(vm, common(stack, vm, macs) | linux, macs)
 
 
-def provisioning(vm: Vm) -> Provisioning:
+def provisioning(stack: Stack, vm: Vm) -> Provisioning:
     """Return what the playbooks are given. Variables that hold secret references go apart and are resolved late."""
     # cloud-init made this account and its sudo rule; its keys may change later.
     owner = {"name": vm.user, "keys": list(vm.ssh_keys)}
@@ -76,11 +77,16 @@ def provisioning(vm: Vm) -> Provisioning:
     }
     if vm.timezone:
         variables["pvekit_timezone"] = vm.timezone
+    more = extras(vm)
     own, secrets = split_secrets(vm.ansible.vars)
-    variables |= own
-    playbooks = (BASE_PLAYBOOK, *vm.ansible.playbooks)
-    inputs = json.dumps([playbooks, variables, secrets], sort_keys=True, default=str)
-    return Provisioning(playbooks, variables, secrets, hashlib.sha256(inputs.encode()).hexdigest()[:16])
+    variables |= more.variables | own
+    secrets = {**more.secrets, **secrets}
+    playbooks = (BASE_PLAYBOOK, *more.playbooks, *vm.ansible.playbooks)
+    inputs = [playbooks, variables, secrets]
+    # An address by DHCP is known only later, and may change without anything being asked for.
+    inputs += [[first_address(stack.vm(name)) for name in more.hosts]] if more.hosts else []
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return Provisioning(playbooks, variables, secrets, digest, more.hosts)
 
 
 def _user(user: User) -> dict[str, Any]:

@@ -97,12 +97,14 @@ class Provisioning:
     """What Ansible does to the guest: playbooks in order (paths), variables, and the digest of both.
 
     ``secrets`` are the variables that hold secret references at any depth; they are resolved when the playbook runs.
+    ``hosts`` are VMs of the stack whose addresses the playbooks need: they are provisioned before.
     """
 
     playbooks: tuple[str, ...]
     variables: Mapping[str, Any]
     secrets: Mapping[str, Any]
     digest: str
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

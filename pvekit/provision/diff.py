@@ -55,8 +55,24 @@ def plan_for(
     ]
     if refused:
         raise PreflightRefused(refused)
-    plan = (*_images(vms, actions), *actions)
+    plan = (*_images(vms, actions), *_after_hosts(vms, actions))
     return Plan(stack, plan, costs(vms, facts), tuple(notes), root_steps(plan))
+
+
+def _after_hosts(vms: Sequence[DesiredVm], actions: Sequence[Action]) -> list[Action]:
+    """Return the actions; a VM's playbooks wait for those of the VMs that they use, or for these to run at all."""
+    hosts = {vm.name: vm.provisioning.hosts for vm in vms}
+    last: dict[str, str] = {}
+    for action in actions:
+        if action.verb in (Verb.START, Verb.RESTART, Verb.AWAIT, Verb.PROVISION):
+            # In the order of a VM's life: the latest of them is what others wait for.
+            last[action.vm] = action.id
+    return [
+        replace(action, needs=(*action.needs, *(last[name] for name in hosts[action.vm] if name in last)))
+        if action.verb is Verb.PROVISION
+        else action
+        for action in actions
+    ]
 
 
 def image_id(image: str, vm: DesiredVm) -> str:

@@ -23,6 +23,7 @@ RENDER = """
   gather_facts: false
   vars:
     pvekit_updates_file: "{{ lookup('ansible.builtin.template', templates ~ '/guest/updates.conf.j2') }}"
+    pvekit_files: "{{ lookup('ansible.builtin.template', templates ~ '/guest/mounts.json.j2') | from_json }}"
   tasks:
     - name: Write the script
       ansible.builtin.copy:

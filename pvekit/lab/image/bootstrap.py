@@ -32,6 +32,8 @@ def bootstrap_argv(
         f'--essential-hook=mkdir -p "$1/{config.rpartition("/")[0]}"',
         f"--essential-hook=printf %s '{recipe.initramfs_config()}' > \"$1/{config}\"",
     ]
+    if variant.off:
+        argv += [f'--customize-hook=systemctl --root="$1" --quiet disable {" ".join(variant.off)}']
     return [*argv, recipe.SUITE, str(target), *host.sources]
 
 

@@ -53,10 +53,14 @@ DPKG_OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One image. ``size`` is the disk's virtual size in bytes; it has room for ``packages`` beyond ``PACKAGES``."""
+    """One image. ``size`` is the disk's virtual size in bytes; it has room for ``packages`` beyond ``PACKAGES``.
+
+    ``off`` are units of those packages that nothing starts before somebody asks for them.
+    """
 
     packages: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
     size: int = 2560 * 1024 * 1024
 
     @property
@@ -70,12 +74,21 @@ VARIANTS = {
     # What playbooks/desktop.yml would install; an emulated guest would need half an hour for it
     "debian-13-desktop": Variant(
         packages=(
-            *("xfce4", "xfce4-terminal", "mousepad", "xrdp", "xorgxrdp", "dbus-user-session", "dbus-x11", "openssl"),
-            *("mate-polkit", "adwaita-icon-theme", "fonts-dejavu-core", "xdg-utils", "xdg-user-dirs", "locales"),
-            *("keyboard-configuration", "console-setup", "unattended-upgrades", "cifs-utils", "nfs-common"),
+            *("xfce4", "xfce4-terminal", "xrdp", "xorgxrdp", "xauth", "dbus-x11", "dbus-user-session"),
+            *("mate-polkit", "fuse3"),
+            *("openssl", "adwaita-icon-theme", "fonts-dejavu-core", "xdg-utils", "xdg-user-dirs", "mousepad"),
+            *("firefox-esr", "locales", "keyboard-configuration", "console-setup", "unattended-upgrades", "cifs-utils"),
         ),
         options=("path-include=/usr/share/i18n/locales/*",),
         size=4 * 1024**3,
+    ),
+    # What playbooks/nas.yml would install; its services are off until it has set them up
+    "debian-13-nas": Variant(
+        packages=("samba", "wsdd2", "avahi-daemon", "nfs-kernel-server", "btrfs-progs", "acl", "attr"),
+        off=(
+            *("smbd.service", "nmbd.service", "wsdd2.service", "avahi-daemon.service", "avahi-daemon.socket"),
+            *("nfs-server.service", "nfs-client.target", "nfs-blkmap.service", "rpcbind.service", "rpcbind.socket"),
+        ),
     ),
 }
 """Every image that can be built, by the name that a stack file gives it."""

@@ -8,13 +8,14 @@ from typing import Any
 
 from pvekit.adapters import ansible
 from pvekit.engine import Context
-from pvekit.model.errors import GuestNotReady, ProvisionFailed
+from pvekit.model.errors import ApiError, Conflict, GuestNotReady, ProvisionFailed
 from pvekit.model.event import Event, Kind
 from pvekit.model.inventory import Host, Inventory
 from pvekit.model.mark import Stage
 from pvekit.model.plan import Action
 from pvekit.model.stack import SecretRef
 from pvekit.provision.apply.job import Job
+from pvekit.provision.apply.ready import address_of
 
 _PORT_SECONDS = 120
 
@@ -25,12 +26,15 @@ def provision(job: Job, action: Action, context: Context) -> None:
     work = vm.provisioning
     secrets = {key: _revealed(job, value) for key, value in work.secrets.items()}
     inventory = inventory_of(job, vm.name)
+    variables = dict(work.variables)
+    if work.hosts:
+        variables["pvekit_addresses"] = {name: _address(job, vm.name, name) for name in work.hosts}
     for name in work.playbooks:
         context.log(f"playbook {name}")
         result = ansible.run(
             job.playbook(name),
             inventory,
-            extra_vars=work.variables,
+            extra_vars=variables,
             secrets=secrets,
             on_event=lambda event: _tell(context, event),
             cancel=job.stop,
@@ -46,6 +50,25 @@ def provision(job: Job, action: Action, context: Context) -> None:
     mark = live.mark.with_stage(Stage.READY, provision=work.digest, seed="", host_key=str(live.host_key or ""))
     if mark != live.mark:
         job.remember(vm.name, mark)
+
+
+def _address(job: Job, name: str, host: str) -> str:
+    """Return where another VM of the stack is: as the stack file says, as this run found it, or as its agent says."""
+    if job.vms[host].static:
+        return job.vms[host].static
+    live = job.live.get(host)
+    if live is None:
+        raise ProvisionFailed(
+            f"it uses {host}, which does not exist yet", where=job.where(name), hint="Run pvekit up without --only."
+        )
+    try:
+        return live.address or address_of(job, host)
+    except (ApiError, Conflict, GuestNotReady) as error:
+        raise ProvisionFailed(
+            f"it uses {host}, whose address is not known: {error}",
+            where=job.where(name),
+            hint=f"Is {host} running? Or give it a static address.",
+        ) from error
 
 
 def _tell(context: Context, event: Event) -> None:
