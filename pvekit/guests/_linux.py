@@ -63,4 +63,5 @@ def unit_name(path: str) -> str:
 
 def mount_name(path: str) -> str:
     """Return a file name for a mount point, another one for every path."""
-    return path.strip("/").replace("-", "--").replace("/", "-")
+    # A plus never stands in a path of the stack file, and means nothing to systemd or mount.
+    return path.strip("/").replace("/", "+")
