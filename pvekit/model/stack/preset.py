@@ -92,11 +92,12 @@ _IMAGES = """\
 # The server downloads them and checks the sum. `checksums` is read once and kept in pvekit.lock.
 images:
   debian-13:
-    url: https://cloud.debian.org/images/cloud/trixie/latest/debian-13-genericcloud-amd64.qcow2
-    checksums: https://cloud.debian.org/images/cloud/trixie/latest/SHA512SUMS
+    url: https://cloud.debian.org/images/cloud/trixie/20261001-2618/debian-13-genericcloud-amd64-20261001-2618.qcow2
+    checksums: https://cloud.debian.org/images/cloud/trixie/20261001-2618/SHA512SUMS
   ubuntu-24.04:
-    url: https://cloud-images.ubuntu.com/noble/current/noble-server-cloudimg-amd64.img
-    checksums: https://cloud-images.ubuntu.com/noble/current/SHA256SUMS
+    url: https://cloud-images.ubuntu.com/releases/noble/release-20260911/ubuntu-24.04-server-cloudimg-amd64.img
+    checksums: https://cloud-images.ubuntu.com/releases/noble/release-20260911/SHA256SUMS
+    # With `keyring: FILE` the list must have the publisher's signature.
 
 """
 
