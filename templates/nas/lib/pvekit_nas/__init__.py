@@ -1,0 +1,1 @@
+"""What a NAS does for itself: volumes, people, snapshots, scrubs, warnings. Python's own library only."""
