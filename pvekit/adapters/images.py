@@ -63,11 +63,11 @@ def parse_checksum(text: str) -> Checksum:
 def content_name(name: str, checksum: Checksum, extension: str = "qcow2") -> str:
     """Return the file name on the server, ``name-<first 12 digits>.extension``, within PVE's rules for import files.
 
-    Raises ImageInvalid for an extension that PVE does not import.
+    Raises ImageInvalid for an extension that PVE does not import; ``iso`` is for CDs.
     """
     base = re.sub(r"[^a-zA-Z0-9\-.+=_]+", "-", name).strip("-.") or "image"
     made = f"{base}-{checksum.hexdigest[:12]}.{extension}"
-    if not _IMPORT_NAME.fullmatch(made):
+    if extension != "iso" and not _IMPORT_NAME.fullmatch(made):
         raise ImageInvalid(
             f"PVE does not import .{extension} files", where=name, hint="Give a qcow2, raw or vmdk image."
         )

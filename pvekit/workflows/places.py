@@ -26,6 +26,11 @@ def key_path() -> Path:
     return Path(os.environ.get("PVEKIT_SSH_KEY") or data_home() / "id_ed25519")
 
 
+def screens(stack: str) -> Path:
+    """Return the folder for pictures of the consoles of a stack's VMs."""
+    return data_home() / "stacks" / stack / "screens"
+
+
 def known_hosts(stack: str) -> Path:
     """Return the known_hosts file of a stack."""
     return data_home() / "stacks" / stack / "known_hosts"

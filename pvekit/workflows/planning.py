@@ -79,7 +79,7 @@ def _checked(session: Session, plan: Plan, vms: tuple[DesiredVm, ...], facts: Fa
     reasons = mappings.check(session.pve, plan, vms)
     if reasons:
         raise PreflightRefused(reasons)
-    return replace(plan, notes=(*plan.notes, *notes, *advice))
+    return replace(plan, notes=(*plan.notes, *notes, *advice, *_media_notes(session, plan, vms)))
 
 
 def _desired(stack: Stack, vm: Vm) -> DesiredVm:
@@ -91,6 +91,15 @@ def tuning_of(session: Session) -> Tuning:
     """Return what the stack file asks of the nodes themselves; the embedded node has no such settings."""
     host = session.stack.host
     return host.tuning if host is not None and not session.lab else Tuning()
+
+
+def _media_notes(session: Session, plan: Plan, vms: tuple[DesiredVm, ...]) -> tuple[str, ...]:
+    if all(vm.install is None for vm in vms):
+        return ()
+    # Only these stacks need what reads media; others start faster without.
+    from pvekit.workflows.media import StackMedia, check_media
+
+    return check_media(StackMedia(session.stack), session.stack, plan, vms)
 
 
 def _power_tasks_ended(session: Session, facts: Facts, only: Collection[str]) -> bool:

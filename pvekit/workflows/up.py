@@ -19,7 +19,7 @@ from pvekit.model.plan import Action, Plan, Verb
 from pvekit.provision.apply.job import Job
 from pvekit.provision.apply.steps import limits, steps, title
 from pvekit.workflows.images import StackImages
-from pvekit.workflows.places import key_path, known_hosts
+from pvekit.workflows.places import key_path, known_hosts, screens
 from pvekit.workflows.planning import Planned, check_root_steps, make_plan
 from pvekit.workflows.rootstep import doors_for, root_of
 from pvekit.workflows.session import Session
@@ -90,6 +90,9 @@ def carry_out(
 def _job(
     session: Session, pve: api.Pve, planned: Planned, poller: api.TaskPoller, emit: Emit, stop: threading.Event
 ) -> Job:
+    # Runs without changes start faster without it.
+    from pvekit.workflows.media import StackMedia
+
     key = key_path()
     hosts = known_hosts(session.stack.name)
     hosts.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -100,11 +103,13 @@ def _job(
         vms={vm.name: vm for vm in planned.vms},
         facts=planned.facts,
         images=StackImages(session.stack, session.folder),
+        media=StackMedia(session.stack),
         secret=session.secret,
         playbook=_playbook,
         key_path=key,
         public_key=ensure_keypair(key),
         known_hosts=hosts,
+        screens=screens(session.stack.name),
         emit=emit,
         stop=stop,
     )

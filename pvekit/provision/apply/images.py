@@ -13,12 +13,16 @@ def image(job: Job, action: Action, context: Context) -> None:
     """Make sure that the image is there. Its name carries its digest, so a file of that name is the right one."""
     _, name, storage, node = action.id.split(":")
     found = job.images(name, context.log)
-    volid = f"{storage}:import/{found.filename}"
+    if found.volid:
+        _already_there(job, name, found.volid, node)
+        job.volumes[name, storage, node] = found.volid
+        return
+    volid = f"{storage}:{found.content}/{found.filename}"
     # PVE copies an upload to its place byte by byte: half of it has the name already. A download appears whole.
     size = found.path.stat().st_size if found.path is not None else None
 
     def there() -> bool:
-        volumes = api.content(job.pve, node, storage, "import")
+        volumes = api.content(job.pve, node, storage, found.content)
         return any(volume.volid == volid and size in (None, volume.size) for volume in volumes)
 
     if there():
@@ -38,6 +42,18 @@ def image(job: Job, action: Action, context: Context) -> None:
     job.volumes[name, storage, node] = volid
 
 
+def _already_there(job: Job, name: str, volid: str, node: str) -> None:
+    """Raise ImageInvalid when the volume that the stack file names is not there."""
+    storage = volid.partition(":")[0]
+    volumes = [volume.volid for volume in api.content(job.pve, node, storage, "iso")]
+    if volid not in volumes:
+        raise ImageInvalid(
+            f"there is no {volid} on {node}",
+            where=f"image {name}",
+            hint=f"It has: {', '.join(sorted(volumes)) or 'no ISO'}. Upload it, or give path: instead of volume:.",
+        )
+
+
 def _hint(found: ResolvedImage, error: TaskFailed) -> str:
     return f"Is {found.url} right, and can the node reach it? {error.hint}" if found.url else error.hint
 
@@ -49,7 +65,7 @@ def _bring(job: Job, found: ResolvedImage, node: str, storage: str, context: Con
             node,
             storage,
             found.url,
-            content="import",
+            content=found.content,
             filename=found.filename,
             checksum=found.checksum,
             algorithm=found.algorithm,
@@ -67,7 +83,7 @@ def _bring(job: Job, found: ResolvedImage, node: str, storage: str, context: Con
         node,
         storage,
         found.path,
-        content="import",
+        content=found.content,
         sha256=found.checksum,
         filename=found.filename,
         progress=progress,

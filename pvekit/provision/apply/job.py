@@ -18,6 +18,7 @@ from pvekit.model.errors import Interrupted, NotFound, ServerBusy, TaskFailed
 from pvekit.model.event import Emit
 from pvekit.model.facts import Facts, VmFacts, VmRow
 from pvekit.model.mark import Mark, Stage, stack_tag, strip, write
+from pvekit.model.media import WindowsImage
 from pvekit.model.task import Ending, TaskResult
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ _ABORT_PAUSE = 1.0
 class ResolvedImage:
     """An image whose bytes are known: its content-addressed file name and where they come from.
 
-    One of ``url`` and ``path`` is set. ``virtual_size`` is in bytes, None when it is not known beforehand.
+    One of ``url``, ``path`` and ``volid`` (on the server already) is set. ``virtual_size`` is in bytes, None when it
+    is not known beforehand. ``content`` is what the storage calls it: import for disks, iso for CDs.
     """
 
     filename: str
@@ -43,6 +45,30 @@ class ResolvedImage:
     url: str = ""
     path: Path | None = None
     virtual_size: int | None = None
+    volid: str = ""
+    content: str = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class SetupChoice:
+    """What a setup CD installs: the image, the language Setup itself speaks, and whether the name alone tells it."""
+
+    image: WindowsImage
+    setup_language: str
+    unique: bool
+
+
+class Media(Protocol):
+    """Finds and reads setup CDs, driver CDs and installers on this machine."""
+
+    def choice(self, vm: DesiredVm, log: Callable[[str], None]) -> SetupChoice:
+        """Return what is installed from the VM's setup CD. Raises ImageInvalid."""
+
+    def drivers(self, name: str | None, release: int, log: Callable[[str], None]) -> dict[str, bytes]:
+        """Return drivers and guest tools by path. Raises ImageInvalid, HostUnreachable."""
+
+    def openssh(self, name: str | None, log: Callable[[str], None]) -> bytes:
+        """Return the installer. Raises ImageInvalid, HostUnreachable."""
 
 
 class Images(Protocol):
@@ -68,7 +94,8 @@ class Live:
 class Job:
     """One run. ``secret`` resolves a reference to its text; ``playbook`` finds a playbook by its name in the stack.
 
-    ``root`` does the plan's root actions; None when there are none.
+    ``screens`` is the folder for pictures of consoles, taken when a wait ends in vain. ``root`` does the plan's root
+    actions; None when there are none.
     """
 
     stack: str
@@ -77,11 +104,13 @@ class Job:
     vms: Mapping[str, DesiredVm]
     facts: Facts
     images: Images
+    media: Media
     secret: Callable[[Any], str]
     playbook: Callable[[str], Path]
     key_path: Path
     public_key: str
     known_hosts: Path
+    screens: Path
     emit: Emit
     stop: threading.Event = field(default_factory=threading.Event)
     files: threading.Lock = field(default_factory=threading.Lock)

@@ -11,12 +11,15 @@ from pvekit.adapters.pve import agent
 from pvekit.adapters.ssh import Target, wait_ssh
 from pvekit.adapters.sshkeys import HostKey, parse_host_key, write_known_hosts
 from pvekit.engine import Context
+from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import ApiError, Conflict, GuestNotReady
 from pvekit.model.mark import Stage
 from pvekit.model.plan import Action
+from pvekit.provision.apply.install import first_logon, late
 from pvekit.provision.apply.job import Job
 
 HOST_KEY_FILE = "/etc/ssh/ssh_host_ed25519_key.pub"
+WINDOWS_HOST_KEY_FILE = r"C:\ProgramData\ssh\ssh_host_ed25519_key.pub"
 _STATUS_FILE = "/run/cloud-init/status.json"
 _RESULT_FILE = "/run/cloud-init/result.json"
 _PAUSE = 1.0
@@ -31,21 +34,32 @@ def ready(job: Job, action: Action, context: Context) -> None:
         patience.agent,
         context,
         "the guest agent",
-        GuestNotReady(
-            f"the guest agent did not answer within {patience.agent:.0f} s",
-            where=job.where(vm.name),
-            hint=f"Look at its console: pvekit console {vm.name}. The image needs qemu-guest-agent, or network to "
-            "install it.",
-        ),
+        lambda: _silent(job, vm, context),
     )
-    if live.mark.stage is Stage.CREATED:
+    if live.mark.stage is Stage.INSTALLED:
+        first_logon(job, vm.name, patience.cloud_init, context)
+    elif live.mark.stage is Stage.CREATED:
         _cloud_init(job, vm.name, patience.cloud_init, context)
-    live.host_key = _host_key(job, vm.name, context)
+    live.host_key = _host_key(job, vm, context)
     live.address = address_of(job, vm.name)
     remember_hosts(job)
     context.log(f"{live.address}, host key {live.host_key.fingerprint}")
     with wait_ssh(target(job, vm.name), time.monotonic() + patience.ssh, sleep=context.sleep):
         context.log("SSH login works")
+
+
+def _silent(job: Job, vm: DesiredVm, context: Context) -> GuestNotReady:
+    """Return the error of a guest whose agent never answered."""
+    seconds = vm.patience.agent
+    if vm.install is not None:
+        hint = f"Look at its screen: pvekit screenshot {vm.name}. Windows gets its agent on the first logon."
+        return late(job, vm.name, "agent", "the guest agent did not answer", seconds, hint, context)
+    return GuestNotReady(
+        f"the guest agent did not answer within {seconds:.0f} s",
+        where=job.where(vm.name),
+        hint=f"Look at its console: pvekit console {vm.name}. The image needs qemu-guest-agent, or network to "
+        "install it.",
+    )
 
 
 def target(job: Job, name: str) -> Target:
@@ -62,12 +76,14 @@ def remember_hosts(job: Job) -> None:
         write_known_hosts(job.known_hosts, known)
 
 
-def _until(done: Callable[[], bool], seconds: float, context: Context, what: str, error: GuestNotReady) -> None:
+def _until(
+    done: Callable[[], bool], seconds: float, context: Context, what: str, error: Callable[[], GuestNotReady]
+) -> None:
     end = time.monotonic() + seconds
     context.log(f"waiting for {what}")
     while not done():
         if time.monotonic() > end:
-            raise error
+            raise error()
         context.sleep(_PAUSE)
 
 
@@ -104,12 +120,14 @@ def _cloud_init(job: Job, name: str, seconds: float, context: Context) -> None:
             context.log(f"cloud-init: {stage}")
         return False
 
-    late = GuestNotReady(
-        f"cloud-init did not end within {seconds:.0f} s",
-        where=job.where(name),
-        hint=f"See what it does: pvekit logs {name}",
-    )
-    _until(done, seconds, context, "cloud-init", late)
+    def error() -> GuestNotReady:
+        return GuestNotReady(
+            f"cloud-init did not end within {seconds:.0f} s",
+            where=job.where(name),
+            hint=f"See what it does: pvekit logs {name}",
+        )
+
+    _until(done, seconds, context, "cloud-init", error)
     errors = _guest_json(job, name, _RESULT_FILE).get("v1", {}).get("errors") or []
     if errors:
         raise GuestNotReady(
@@ -122,18 +140,19 @@ def _cloud_init(job: Job, name: str, seconds: float, context: Context) -> None:
             context.log(f"cloud-init {level.lower()}: {text}")
 
 
-def _host_key(job: Job, name: str, context: Context) -> HostKey:
+def _host_key(job: Job, vm: DesiredVm, context: Context) -> HostKey:
+    path = HOST_KEY_FILE if vm.install is None else WINDOWS_HOST_KEY_FILE
     for _ in range(30):
-        text = _guest_file(job, name, HOST_KEY_FILE)
+        text = _guest_file(job, vm.name, path)
         if text:
             try:
                 return parse_host_key(text)
             except ValueError as error:
-                raise GuestNotReady(f"{HOST_KEY_FILE}: {error}", where=job.where(name)) from error
+                raise GuestNotReady(f"{path}: {error}", where=job.where(vm.name)) from error
         context.sleep(_PAUSE)
     raise GuestNotReady(
-        f"the guest has no {HOST_KEY_FILE}",
-        where=job.where(name),
+        f"the guest has no {path}",
+        where=job.where(vm.name),
         hint="Is the SSH server installed in the image?",
     )
 

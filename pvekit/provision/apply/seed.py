@@ -17,6 +17,7 @@ from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import NotFound
 from pvekit.model.mark import Stage
 from pvekit.model.plan import Action
+from pvekit.provision.apply.answer import answer_cd
 from pvekit.provision.apply.job import Job
 
 
@@ -28,11 +29,7 @@ def prefix(stack: str, vm: str) -> str:
 def seed(job: Job, action: Action, context: Context) -> None:
     """Upload the seed. Its name carries its digest; an upload of the same bytes changes nothing."""
     vm = job.vms[action.vm]
-    assert vm.seed is not None  # noqa: S101 - the plan has no seed action otherwise
-    password = job.secret(vm.seed.password) if vm.seed.password is not None else ""
-    keys = (*vm.seed.ssh_keys, job.public_key)
-    documents = vm.seed.with_keys(keys).render(password)
-    data = write_iso(documents.files(), LABEL)
+    data = answer_cd(job, vm, context.log) if vm.install is not None else _seed_cd(job, vm)
     digest = hashlib.sha256(data).hexdigest()
     filename = f"{prefix(job.stack, vm.name)}{digest[:12]}.iso"
     volid = f"{vm.iso_storage}:iso/{filename}"
@@ -48,6 +45,13 @@ def seed(job: Job, action: Action, context: Context) -> None:
 
         job.task(vm.name, context, begin, there)
     job.seeds[vm.name] = volid
+
+
+def _seed_cd(job: Job, vm: DesiredVm) -> bytes:
+    assert vm.seed is not None  # noqa: S101 - the plan has no seed action otherwise
+    password = job.secret(vm.seed.password) if vm.seed.password is not None else ""
+    keys = (*vm.seed.ssh_keys, job.public_key)
+    return write_iso(vm.seed.with_keys(keys).render(password).files(), LABEL)
 
 
 @contextmanager
@@ -75,7 +79,7 @@ def settle(job: Job, action: Action, context: Context) -> None:
     """
     vm, live = job.vms[action.vm], job.live[action.vm]
     mark = live.mark.with_stage(Stage.BOOTED, host_key=str(live.host_key or ""))
-    job.remember(vm.name, mark, ide2="none,media=cdrom", boot=vm.boot)
+    job.remember(vm.name, mark, **{vm.seed_slot: "none,media=cdrom", "boot": vm.boot})
     context.log("seed detached")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pvekit.engine import Context, Step
 from pvekit.model.plan import Action, Plan, Verb
 from pvekit.model.stack import Parallel
-from pvekit.provision.apply import configure, create, images, power, provision, ready, seed
+from pvekit.provision.apply import configure, create, images, install, power, provision, ready, seed
 from pvekit.provision.apply.job import Job
 from pvekit.provision.rootstep.apply import root
 
@@ -18,6 +18,7 @@ _DO: Mapping[Verb, Callable[[Job, Action, Context], None]] = {
     Verb.CONFIGURE: configure.configure,
     Verb.RESIZE: configure.resize,
     Verb.ROOT: root,
+    Verb.INSTALL: install.install,
     Verb.START: power.start,
     Verb.RESTART: power.restart,
     Verb.STOP: power.stop,
@@ -34,6 +35,7 @@ _TITLE = {
     Verb.CONFIGURE: "configure",
     Verb.RESIZE: "grow disk",
     Verb.ROOT: "root",
+    Verb.INSTALL: "install",
     Verb.START: "start",
     Verb.RESTART: "restart",
     Verb.STOP: "stop",
