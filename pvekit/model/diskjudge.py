@@ -16,6 +16,7 @@ _LABEL_TOLERANCE = 0.01
 """A maker's "4 TB" is 4.0008 TB: whole disks are compared with what their label says."""
 _OF_A_POOL = {"zfs": frozenset({"zfs_member", "gpt", "PMBR", "dos"}), "btrfs": frozenset({"btrfs"})}
 """What is on a disk that a pool was made on. ZFS on Linux makes itself a partition table."""
+ERASE = "If it is the wrong disk, correct the serial. If its data is of no use, erase it by hand; pvekit never does."
 _BTRFS_MIRROR = {2: "raid1", 3: "raid1c3", 4: "raid1c4"}
 
 
@@ -50,8 +51,8 @@ Verdict = Create | Adopt | Refuse
 def judge(pool: PoolClaim, machine: Machine, *, on_host: bool = False) -> Verdict:
     """Return what may be done. ``on_host`` holds by-id names against the disks as well; a guest sees QEMU's names."""
     found, reasons = identify(pool.disks, machine, on_host=on_host)
-    for claim, disk in found:
-        reasons += busy(claim, disk, mount=pool.mount, pool=pool.name)
+    for _, disk in found:
+        reasons += busy(disk, mount=pool.mount, pool=pool.name)
     if reasons:
         return Refuse(tuple(reasons))
     disks = [disk for _, disk in found]
@@ -93,12 +94,11 @@ def _mistaken(claim: Claim, disk: DiskFacts, *, on_host: bool) -> Iterator[str]:
         yield f"{called(disk)} is not {claim.by_id}: it is {there}. Correct serial or by_id."
 
 
-def busy(claim: Claim, disk: DiskFacts, *, mount: str = "", pool: str = "", own_config: str = "") -> list[str]:
+def busy(disk: DiskFacts, *, mount: str = "", pool: str = "") -> list[str]:
     """Return why a disk must be left alone whatever is on it: somebody uses it, or it could not be looked at.
 
-    ``mount`` and ``pool`` are the pool's own, which are no obstacle; neither is ``own_config``, the VM's own.
+    ``mount`` and ``pool`` are the pool's own, which are no obstacle.
     """
-    _ = claim
     name = called(disk)
     reasons = []
     if disk.boot:
@@ -111,12 +111,31 @@ def busy(claim: Claim, disk: DiskFacts, *, mount: str = "", pool: str = "", own_
         reasons.append(f"{name} is part of {', '.join(disk.holders)} (an array, volume group or mapping) in use here.")
     if others := [each for each in disk.imported if each != pool]:
         reasons.append(f"{name} is in the ZFS pool {', '.join(others)}, in use here. Export it first, if it is right.")
-    if others := [each for each in disk.users if each != own_config]:
-        reasons.append(f"{name} is used by another VM: {', '.join(others)}.")
+    if disk.users:
+        reasons.append(f"{name} is used by another VM already: {', '.join(disk.users)}.")
     if disk.read_only:
         reasons.append(f"{name} is read-only.")
     reasons += [f"{name} could not be looked at: {why}" for why in disk.failed]
     return reasons
+
+
+def attachable(claims: Sequence[Claim], machine: Machine) -> list[str]:
+    """Return why disks of a host may not be given to a VM whole (empty: they may).
+
+    Whether a pool that is on them is the right one is decided in the VM; anything but a pool is refused here already.
+    """
+    found, reasons = identify(claims, machine, on_host=True)
+    for _, disk in found:
+        reasons += busy(disk)
+        if (disk.signs or disk.pools) and not _holds_one_pool(disk):
+            reasons.append(f"{called(disk)} is {_listed(disk)}. {ERASE}")
+    return reasons
+
+
+def _holds_one_pool(disk: DiskFacts) -> bool:
+    """Return whether all there is on a disk is its part of one pool."""
+    kinds = {member.kind for member in disk.pools}
+    return len(disk.pools) == 1 and all(sign.type in _OF_A_POOL.get(min(kinds), ()) for sign in disk.signs)
 
 
 def _inside(where: str, mount: str) -> bool:
@@ -180,12 +199,10 @@ def _adopt(pool: PoolClaim, machine: Machine, found: Sequence[tuple[Claim, DiskF
 
 def _member(disk: DiskFacts, pool: PoolClaim) -> PoolMember | None:
     """Return a disk's membership in the pool of that name, if that is all there is on the disk."""
-    if len(disk.pools) != 1:
+    if not _holds_one_pool(disk):
         return None
     (member,) = disk.pools
-    fits = member.name == pool.name and pool.filesystem in ("auto", member.kind)
-    explained = all(sign.type in _OF_A_POOL.get(member.kind, ()) for sign in disk.signs)
-    return member if fits and explained else None
+    return member if member.name == pool.name and pool.filesystem in ("auto", member.kind) else None
 
 
 def _complete(pool: PoolClaim, machine: Machine, good: Sequence[tuple[DiskFacts, PoolMember]]) -> Iterator[str]:
@@ -224,7 +241,7 @@ _KNOWN_AS = {"dos": "MBR", "PMBR": "MBR", "ext2/3/4": "ext2, ext3 or ext4"}
 def _next_step(disk: DiskFacts, pool: PoolClaim) -> str:
     if not disk.signs and not disk.pools:
         return f"Put the missing disk of {pool.name} back, or replace it by hand with the pool's own tools."
-    return "If it is the wrong disk, correct the serial. If its data is of no use, erase it by hand; pvekit never does."
+    return ERASE
 
 
 def create_command(pool: PoolClaim, verdict: Create) -> list[str]:

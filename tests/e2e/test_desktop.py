@@ -89,6 +89,8 @@ def test_a_second_run_of_each_playbook_changes_nothing(person: Person, addresses
         argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), "--limit", vm]
         argv += ["-e", "@variables.json", str(playbook(name))]
         person.env |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+        # Ansible's own ten seconds are too few for sudo in an emulated guest.
+        person.env |= {"ANSIBLE_TIMEOUT": "60", "ANSIBLE_PIPELINING": "True"}
         recap = person.runs(argv).splitlines()[-2]
         assert "changed=0 " in recap
         assert "failed=0 " in recap

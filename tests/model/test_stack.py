@@ -52,7 +52,8 @@ class Memory:
         return f"/there/{path}"
 
 
-FILES = Memory({"~/.ssh/id_ed25519.pub": KEY, "key.pub": KEY, "debian.qcow2": "", "site.yml": "", "./ubuntu-cloud-images.asc": ""})
+NAMES = ("debian.qcow2", "site.yml", "./ubuntu-cloud-images.asc")
+FILES = Memory({"~/.ssh/id_ed25519.pub": KEY, "key.pub": KEY, **dict.fromkeys(NAMES, "")})
 
 
 def problems_of(text: str, kinds: frozenset[str] = KINDS, files: Memory = FILES) -> list[Problem]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_RED, _BLUE, _PLAIN = "\x1b[0;97;41m", "\x1b[0;97;44m", "\x1b[0m"
+_RED, _BLUE = "\x1b[0;97;41m", "\x1b[0;97;44m"
 _CLEAR = "\x1b[2J\x1b[H"
 _WIDTH = 78
+_LAST_ROW = "\x1b[999;1H"
+CHART = "".join(map(chr, range(33, 127)))
+"""Stands in the last row of every screen, so that a picture can be read without knowing the font."""
 
 
 class Failed(Exception):
@@ -21,8 +24,9 @@ class Failed(Exception):
 
 
 def title(text: str) -> None:
-    """Start a fresh blue screen."""
-    _write(f"{_BLUE}{_CLEAR}\r\n  {text}\r\n  {'-' * len(text)}\r\n\r\n")
+    """Start a fresh blue screen; the figure is the kernel's seconds so far."""
+    shown = f"{text} {Path('/proc/uptime').read_text().split()[0]}"
+    _write(f"{_BLUE}{_CLEAR}{_LAST_ROW}{CHART}\x1b[H\r\n  {shown}\r\n  {'-' * len(shown)}\r\n\r\n")
 
 
 def say(text: str) -> None:
@@ -36,7 +40,7 @@ def fail(failure: Failed) -> None:
     bar = "=" * _WIDTH
     for line in (f"PVEKIT FAILED: {failure.step}: {failure.reason}", "Nothing goes on by itself."):
         lines += [bar, "", *_folded(line), "", bar]
-    _write(_RED + _CLEAR + "".join(f"\r\n  {line}" for line in lines) + "\r\n")
+    _write(f"{_RED}{_CLEAR}{_LAST_ROW}{CHART}\x1b[H" + "".join(f"\r\n  {line}" for line in lines) + "\r\n")
 
 
 def _folded(text: str) -> list[str]:
