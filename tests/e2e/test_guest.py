@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+
+from tests.helpers.person import Person
 
 pytestmark = [pytest.mark.guest, pytest.mark.slow]
 
@@ -47,38 +45,11 @@ SITE = """\
 PASSWORD = "correct-horse-battery"
 
 
-class Person:
-    """Somebody at a terminal in a folder with a stack file; everything they see is kept."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seen = ""
-        self.env = {**os.environ, "XDG_DATA_HOME": str(folder / "data"), "PVEKIT_STACK": "stack.yaml"}
-
-    def types(self, *arguments: str, code: int = 0, timeout: float = 900) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "pvekit.cli", *arguments],
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        self.seen += done.stdout + done.stderr
-        assert done.returncode == code, f"pvekit {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    folder = tmp_path_factory.mktemp("home")
-    (folder / "stack.yaml").write_text(STACK)
-    (folder / "site.yml").write_text(SITE)
-    (folder / "password").write_text(PASSWORD + "\n")
-    (folder / "password").chmod(0o600)
-    somebody = Person(folder)
+    somebody = Person(tmp_path_factory.mktemp("home"), STACK)
+    (somebody.folder / "site.yml").write_text(SITE)
+    somebody.secret("password", PASSWORD)
     yield somebody
     somebody.types("lab", "reset", "--yes")
 

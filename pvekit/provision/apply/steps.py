@@ -78,7 +78,7 @@ def _limits(job: Job, action: Action) -> tuple[str, ...]:
         return (f"node:{vm.node}", *sorted(places))
     if action.verb in (Verb.START, Verb.RESTART, Verb.STOP, Verb.CONFIGURE, Verb.RESIZE) and vm is not None:
         return (f"node:{vm.node}",)
-    if action.verb is Verb.AWAIT and vm is not None:
+    if action.verb in (Verb.AWAIT, Verb.INSTALL) and vm is not None:
         return (f"boot:{vm.node}",)
     return ()
 
