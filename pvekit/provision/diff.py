@@ -42,6 +42,7 @@ def plan_for(
             chain = _new(vm)
             refused += _unanswered(vm, None, chain)
             actions += chain
+            notes += vm.notes
             continue
         disks = disk_changes(vm, own)
         chain = _chain(vm, own, _changed(vm, own, disks), provision=provision, restart=restart)
