@@ -17,6 +17,7 @@ TIB = 1024**4
 
 _UNITS = {"K": KIB, "M": MIB, "G": GIB, "T": TIB}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
+_DISK_SIZE = re.compile(r"([0-9]+(?:\.[0-9]{1,3})?) ?([MGT])B")
 _PVE_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)")
 _SECONDS = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60), "h": Fraction(3600), "d": Fraction(86400)}
@@ -47,6 +48,18 @@ def parse_size(text: str) -> int:
     if size.denominator != 1:
         raise UnitError(f"{text!r} is not a whole number of bytes", "Use a smaller unit, for example MiB.")
     return int(size)
+
+
+def parse_disk_size(text: str) -> int:
+    """Return bytes for a disk's size: as its maker writes it (``4TB``, powers of 1000), or as ``parse_size``.
+
+    On the label of a disk the meaning of TB is not open to doubt. UnitError otherwise.
+    """
+    match = _DISK_SIZE.fullmatch(text.strip())
+    if not match:
+        return parse_size(text)
+    number, letter = match.groups()
+    return int(Fraction(number) * 1000 ** (1 + "KMGT".index(letter)))
 
 
 def _unit_hint(number: str, unit: str) -> str:

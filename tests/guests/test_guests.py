@@ -10,17 +10,19 @@ import pytest
 import yaml
 
 from pvekit import guests
-from pvekit.model.desired import DesiredSeed, DesiredVm
+from pvekit.model.desired import SETUP_SLOT, DesiredSeed, DesiredVm
+from pvekit.model.properties.compare import codec
 from pvekit.model.stack import Stack
+from tests.helpers.schema import violations
 from tests.provision.world import cases, stack_of
 
 CASES = Path(__file__).parent / "cases"
 
 
 def outcome(case: dict[str, Any]) -> str:
-    """Return the desired VM as YAML, without what is empty."""
+    """Return the first VM as it is desired, as YAML, without what is empty."""
     stack = stack_of(case["vms"], case.get("defaults"))
-    (vm,) = stack.vms
+    vm = stack.vms[0]
     return yaml.safe_dump(_shown(guests.desired(stack, vm)), sort_keys=False, width=200)
 
 
@@ -36,6 +38,8 @@ def _shown(vm: DesiredVm) -> dict[str, Any]:
     for name in ("node", "vmid", "pool", "running", "user", "static", "description", "ready_ports", "left"):
         value = getattr(vm, name)
         found[name] = sorted(value) if isinstance(value, (frozenset, tuple)) else value
+    found["raw_disks"] = [f"{disk.serial}, {disk.by_id}, {disk.size_bytes} bytes" for disk in vm.raw_disks]
+    found["install"] = f"{vm.install.iso}, until then boot {vm.at(None).config['boot']}" if vm.install else None
     found["seed"] = _seed(vm.seed) if vm.seed else None
     found["playbooks"] = list(vm.provisioning.playbooks)
     found["variables"] = dict(vm.provisioning.variables)
@@ -65,6 +69,24 @@ def _seed(seed: DesiredSeed) -> dict[str, Any]:
 @pytest.mark.parametrize("case", cases(CASES))
 def test_desired(case: dict[str, Any]) -> None:
     assert yaml.safe_load(outcome(case)) == yaml.safe_load(case["desired"])
+
+
+@pytest.mark.parametrize("case", cases(CASES))
+def test_pve_takes_the_configuration(case: dict[str, Any]) -> None:
+    """As the create call would send it: by PVE's own schema, and every property string by its codec."""
+    stack = stack_of(case["vms"], case.get("defaults"))
+    vm = guests.desired(stack, stack.vms[0])
+    wanted = vm.at(None)
+    body = {**wanted.config, **wanted.create_only, "vmid": "100"}
+    body |= {
+        disk.slot: ",".join([f"{disk.storage}:1", *(f"{k}={v}" for k, v in disk.options.items())]) for disk in vm.disks
+    }
+    body |= {vm.seed_slot: "local:iso/seed.iso,media=cdrom"} if vm.first_boot else {}
+    body |= {SETUP_SLOT: "local:iso/setup.iso,media=cdrom"} if vm.install else {}
+    assert violations("POST", "/nodes/pve/qemu", body) == {}
+    for key, value in body.items():
+        kind = codec(key)
+        assert kind is None or kind.parse(str(kind.parse(value))) == kind.parse(value), key
 
 
 def make(**fields: Any) -> tuple[Stack, DesiredVm]:

@@ -30,6 +30,20 @@ def test_size(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("4TB", 4 * 10**12),
+        ("500 GB", 5 * 10**11),
+        ("1.92TB", 1_920 * 10**9),
+        ("1GiB", units.GIB),
+        ("2T", 2 * units.TIB),
+    ],
+)
+def test_disk_size(text: str, size: int) -> None:
+    assert units.parse_disk_size(text) == size
+
+
+@pytest.mark.parametrize(
     ("text", "hint"),
     [
         ("20", "Write 20GiB"),

@@ -28,6 +28,7 @@ FRAME: dict[str, Any] = {
     "images": {
         "debian": {"build": "debian-13"},
         "cloud": {"url": "https://cloud.example/noble.img", "sha256": "ab" * 32},
+        "windows": {"path": "./win11.iso", "sha256": "cd" * 32},
     },
 }
 NODES: dict[str, Any] = {"pve": {}}

@@ -109,7 +109,7 @@ class PoolDiskShape(Shape):
     """A data disk; all that is given must match."""
 
     serial: s.Serial = Field(description="Its serial number.")
-    size: s.Size = Field(description="Its size: of a whole disk as its label says it, for example 4TB.")
+    size: s.DiskSize = Field(description="Its size: of a whole disk as its label says it, for example 4TB.")
     by_id: ById | None = maybe("Its name in /dev/disk/by-id on the host. Without it: a virtual disk of this VM.")
 
 

@@ -135,6 +135,7 @@ def _mount(mount: home_shape.MountShape, document: Document, stack: shape.StackS
         yield document.problem((*path, "how"), f"{mount.share} is not shared by NFS", "Add nfs: [ADDRESS] there.")
     if mount.how == "smb" and not share.smb:
         yield document.problem((*path, "how"), f"{mount.share} is not shared by SMB", "Write how: nfs.")
+        return
     allowed = {*share.users, *share.readers}
     if mount.how == "smb" and mount.user is None:
         yield document.problem(path, "user is missing", f"Write user: one of {', '.join(sorted(allowed))}.")

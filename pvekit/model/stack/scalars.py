@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from pvekit.model.properties import cpu as cpu_codec
 from pvekit.model.properties.base import PropertyInvalid
 from pvekit.model.stack.secret import FORMS, SecretRef, parse_secret
-from pvekit.model.units import MIB, UnitError, parse_duration, parse_size
+from pvekit.model.units import MIB, UnitError, parse_disk_size, parse_duration, parse_size
 
 
 def wrong(message: str, hint: str = "") -> PydanticCustomError:
@@ -60,6 +60,14 @@ def _size(value: object) -> int:
     if size == 0 or size % MIB:
         raise wrong(f"{text} is not a whole number of MiB, at least 1", "Use MiB or GiB.")
     return size
+
+
+def _disk_size(value: object) -> int:
+    text = _text(value, "a size", "Write a number and a unit, for example 4TB or 100GiB.")
+    try:
+        return parse_disk_size(text)
+    except UnitError as error:
+        raise wrong(error.message, error.hint) from None
 
 
 def _mib(value: object) -> int:
@@ -201,6 +209,9 @@ def _one_or_many(item: dict[str, Any]) -> WithJsonSchema:
 
 STRING = {"type": "string"}
 Size = Annotated[int, BeforeValidator(_size), WithJsonSchema({**STRING, "pattern": r"^[0-9.]+ ?[KMGT](iB)?$"})]
+DiskSize = Annotated[
+    int, BeforeValidator(_disk_size), WithJsonSchema({**STRING, "pattern": r"^[0-9.]+ ?([KMGT](iB)?|[MGT]B)$"})
+]
 Mib = Annotated[int, BeforeValidator(_mib), WithJsonSchema({**STRING, "pattern": r"^[0-9.]+ ?[KMGT](iB)?$"})]
 _DURATION = WithJsonSchema({**STRING, "pattern": r"^[0-9.]+ ?(ms|s|m|h|d)$"})
 Seconds = Annotated[float, BeforeValidator(_seconds), _DURATION]
