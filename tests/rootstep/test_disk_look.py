@@ -86,18 +86,18 @@ def two(node: SshNode, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disks]:
 
 
 @pytest.fixture
-def stack(place: Place, node: SshNode) -> str:
+def stack(place: Place, node: SshNode) -> Path:
     return place.stack("disks", "  nas: {}\n", host=place.host(ssh=node.yaml()))
 
 
-def test_empty_disks_may_be_given_away(place: Place, two: Disks, stack: str) -> None:
+def test_empty_disks_may_be_given_away(place: Place, two: Disks, stack: Path) -> None:
     before = two.used()
     place.run("plan", stack).ended(2).says("scsi1: (not set) -> /dev/disk/by-id/ata-DISK_y")
     assert two.sums() == before
 
 
 @pytest.mark.parametrize("kind", [kind for kind in disks.MAKERS if kind != "zfs"])
-def test_a_used_disk_is_refused_and_untouched(place: Place, two: Disks, stack: str, kind: str) -> None:
+def test_a_used_disk_is_refused_and_untouched(place: Place, two: Disks, stack: Path, kind: str) -> None:
     before, begun = two.used(z=kind), place.wrote()
     place.run("up", stack, "-y").ended(8).says("sdz (serial SN-Z) is not empty", disks.SAID[kind])
     assert two.sums() == before
@@ -105,7 +105,7 @@ def test_a_used_disk_is_refused_and_untouched(place: Place, two: Disks, stack: s
     assert two.node.calls("qm") == []
 
 
-def test_a_disk_of_a_pool_may_be_given_away(place: Place, two: Disks, stack: str) -> None:
+def test_a_disk_of_a_pool_may_be_given_away(place: Place, two: Disks, stack: Path) -> None:
     """Whether it is the right pool is decided in the VM, which is where it is used."""
     two.used(y="zfs")
     place.run("plan", stack).ended(2)
@@ -132,7 +132,7 @@ def _other_size(row: Row) -> None:
     ],
 )
 def test_a_disk_that_is_in_use_or_another_is_refused(
-    place: Place, two: Disks, stack: str, change: Callable[[Row], None], words: str
+    place: Place, two: Disks, stack: Path, change: Callable[[Row], None], words: str
 ) -> None:
     change(two.rows["y"])
     two.used()
@@ -140,7 +140,7 @@ def test_a_disk_that_is_in_use_or_another_is_refused(
     assert two.node.calls("qm") == []
 
 
-def test_a_node_that_answers_something_else(place: Place, two: Disks, stack: str) -> None:
+def test_a_node_that_answers_something_else(place: Place, two: Disks, stack: Path) -> None:
     two.used()
     two.node.put("/usr/sbin/lsblk", "#!/bin/sh\necho no >&2; exit 32\n")
     place.run("up", stack, "-y").ended(8).says("the machine could not be looked at", "lsblk ended with status 32: no")
