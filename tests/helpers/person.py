@@ -7,20 +7,38 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.helpers import leaks
+
 
 class Person:
     """Runs commands as a person would; everything that they see is kept in ``seen``."""
 
     def __init__(self, folder: Path, stack: str) -> None:
         (folder / "stack.yaml").write_text(stack)
+        (folder / "tmp").mkdir()
         self.folder = folder
         self.seen = ""
-        self.env = {**os.environ, "XDG_DATA_HOME": str(folder / "data"), "PVEKIT_STACK": "stack.yaml"}
+        own = {"XDG_DATA_HOME": folder / "data", "TMPDIR": folder / "tmp", "PVEKIT_STACK": "stack.yaml"}
+        self.env = {**os.environ, **{key: str(value) for key, value in own.items()}}
+        self._secrets: dict[Path, str] = {}
 
     def secret(self, name: str, text: str) -> None:
         """Keep a secret in a file that nobody else may read."""
         (self.folder / name).write_text(text + "\n")
         (self.folder / name).chmod(0o600)
+        self._secrets[self.folder / name] = text
+
+    def watched(self) -> leaks.Watch:
+        """Look for the secrets in the arguments of every process while something runs."""
+        return leaks.Watch(self._secrets.values())
+
+    def leaked(self) -> list[str]:
+        """Return the files in which a secret stands: logs, configurations, descriptions, temporary files, CDs."""
+        found = leaks.in_files(self._secrets.values(), [self.folder], apart=self._secrets)
+        shown = [
+            form for secret in self._secrets.values() for form in leaks.forms(secret) if form in self.seen.encode()
+        ]
+        return found + ["the terminal"] * bool(shown)
 
     def types(self, *arguments: str, code: int = 0, timeout: float = 900) -> str:
         """Run pvekit and return what it prints; its exit status has to be ``code``."""
