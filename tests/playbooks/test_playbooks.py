@@ -16,7 +16,7 @@ from pvekit.adapters.data import data_dir, playbook
 from pvekit.model.errors import PvekitError
 
 PLAYBOOKS = sorted(data_dir("playbooks").glob("*.yml"))
-TASK_FILES = sorted(data_dir("playbooks").glob("tasks/**/*.yml"))
+TASK_FILES = sorted(data_dir("playbooks").glob("*/**/*.yml"))
 KEYWORDS = {
     *("name", "when", "register", "loop", "loop_control", "changed_when", "failed_when", "check_mode", "environment"),
     *("vars", "block", "rescue", "always", "become", "become_user", "notify", "no_log", "tags", "until", "retries"),
