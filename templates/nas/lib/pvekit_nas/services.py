@@ -51,28 +51,41 @@ def settle(config):
     if _changed("units", [path for path in sorted(UNITS.rglob("*")) if not path.is_symlink()]):
         run("systemctl", "daemon-reload")
         yield "changed: systemd has read its units again"
-    for unit in UNWANTED:
-        if run("systemctl", "is-enabled", unit, good=range(256)).strip() not in ("masked", "", "not-found"):
-            run("systemctl", "mask", "--now", unit)
-            yield f"changed: {unit} is off"
-    yield from _started("pvekit-nas-pool.service")
-    for share in config.shares:
-        yield from _started(share["bind_unit"]) if share["nfs"] else ()
+    unwanted = [unit for unit, state in _states("is-enabled", UNWANTED) if state not in ("masked", "", "not-found")]
+    if unwanted:
+        run("systemctl", "mask", "--now", *unwanted)
+        yield f"changed: {', '.join(unwanted)} off"
+    if not uses_nfs:
+        yield from _stopped("nfs-server.service")
+    fresh = _started(_wanted(config, uses_nfs))
+    yield from (f"changed: {unit} is on" for unit in fresh)
     for unit, files in READS.items():
+        paths = [Path(name) for name in files]
         if unit == "nfs-server.service" and not uses_nfs:
-            yield from _stopped(unit)
             continue
-        again = _changed(unit, [Path(name) for name in files])
-        fresh = list(_started(unit))
-        yield from fresh
-        if again and not fresh:
+        if _changed(unit, paths) and unit not in fresh:
             run("systemctl", "reload-or-restart", unit)
             yield f"changed: {unit} has read its settings again"
-        _keep(unit, [Path(name) for name in files])
+        _keep(unit, paths)
     yield from _exported(config)
-    for unit in TIMERS:
-        yield from _started(unit) if (UNITS / unit).exists() else ()
     _keep("units", [path for path in sorted(UNITS.rglob("*")) if not path.is_symlink()])
+
+
+def _wanted(config, uses_nfs):
+    """Return the units that should run."""
+    binds = [share["bind_unit"] for share in config.shares if share["nfs"]]
+    services = [unit for unit in READS if uses_nfs or unit != "nfs-server.service"]
+    timers = [unit for unit in TIMERS if (UNITS / unit).exists()]
+    return ["pvekit-nas-pool.service", *binds, *services, *timers]
+
+
+def _states(word, units):
+    """Return (unit, state) of each, by one call: in an emulated guest each costs seconds."""
+    states = run("systemctl", word, *units, good=range(256)).splitlines()
+    if len(states) != len(units):
+        # Older releases print nothing for a unit that is not there.
+        states = [run("systemctl", word, unit, good=range(256)).strip() for unit in units]
+    return list(zip(units, states, strict=True))
 
 
 def _removed(config):
@@ -88,11 +101,13 @@ def _removed(config):
             yield f"changed: {name} is gone"
 
 
-def _started(unit):
-    if says("systemctl", "--quiet", "is-active", unit) and says("systemctl", "--quiet", "is-enabled", unit):
-        return
-    run("systemctl", "enable", "--now", unit)
-    yield f"changed: {unit} is on"
+def _started(units):
+    """Start what does not run, and have it start by itself; return those. systemd keeps them in order."""
+    active, enabled = (dict(_states(word, units)) for word in ("is-active", "is-enabled"))
+    fresh = [unit for unit in units if active[unit] != "active" or enabled[unit] != "enabled"]
+    if fresh:
+        run("systemctl", "enable", "--now", *fresh)
+    return fresh
 
 
 def _stopped(unit):
