@@ -18,6 +18,7 @@ import yaml
 from pvekit import guests
 from pvekit.adapters.data import data_dir, playbook
 from pvekit.adapters.stackfile import load_stack
+from pvekit.model.errors import ProvisionFailed
 from tests.conftest import Figure
 from tests.helpers.person import Person
 from tests.nas import disks
@@ -260,8 +261,9 @@ def test_used_disks_are_refused_and_untouched(nas: Owner, hashes: dict[str, str]
     }
     settings = {**STACK["vms"]["nas"]["nas"], "pool": pool}  # type: ignore[index]
     nas.writes(nas=settings)
+    nas.in_guest("echo here >/srv/tank/shares/photos/before.txt; sync")
     before = len(nas.seen)
-    nas.types("up", "stack.yaml", "--yes", code=8)
+    nas.types("up", "stack.yaml", "--yes", code=ProvisionFailed.code)
     said = re.sub(r"\s+", " ", nas.seen[before:])
     for kind, serial in USED.items():
         found = re.search(rf"sd[a-z] \(serial {serial}\) is not empty: ([^.]*)\.", said)
@@ -271,7 +273,7 @@ def test_used_disks_are_refused_and_untouched(nas: Owner, hashes: dict[str, str]
     assert sums(nas) == hashes
     nas.writes()
     nas.types("up", "stack.yaml", "--yes")
-    assert "kept" in nas.in_guest("ls /srv/tank/shares/photos; mountpoint /srv/tank")
+    assert "here" in nas.in_guest("mountpoint -q /srv/tank && cat /srv/tank/shares/photos/before.txt")
     assert sums(nas) == hashes
 
 
