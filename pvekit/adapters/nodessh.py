@@ -6,10 +6,11 @@ Only pinned host keys are accepted. Commands are argument lists; scripts are fix
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from pvekit.adapters import hostscript, ssh
 from pvekit.adapters.ssh import Completed, Target
@@ -96,6 +97,16 @@ class NodeDoor:
     def set_values(self, paths: Sequence[str], value: str) -> None:
         """Write one value into settings below /sys or /proc. Raises TaskFailed."""
         self.run(["tee", "--", *paths], stdin=f"{value}\n".encode())
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[tuple[IO[bytes], int]]:
+        """Open a file of the node for reading and give it with its size in bytes. Raises HostUnreachable."""
+        session = self._connected()
+        try:
+            with session.open(path) as found:
+                yield found
+        except GuestNotReady as error:
+            raise HostUnreachable(error.message, where=self._target.where, hint=error.hint) from error
 
     def close(self) -> None:
         """Close the connection; closing twice is fine."""

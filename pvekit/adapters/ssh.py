@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self, cast
 
 from pvekit.adapters.sshkeys import HostKey, HostKeyMismatch
 from pvekit.model.errors import GuestNotReady, PvekitError, SecretUnavailable
@@ -93,6 +93,27 @@ class Session:
                 f"the SSH connection broke while {argv[0]} ran: {_words(error)}",
                 where=self._where,
                 hint="Try again; when it repeats, look at the guest's console: pvekit console VM.",
+            ) from error
+
+    @contextlib.contextmanager
+    def open(self, path: str) -> Iterator[tuple[IO[bytes], int]]:
+        """Open a file for reading and give it with its size in bytes. Raises GuestNotReady when it cannot be read."""
+        import paramiko
+
+        try:
+            with contextlib.ExitStack() as stack:
+                sftp = paramiko.SFTPClient.from_transport(self._transport)
+                # None only when the channel could not be opened, which raises before.
+                assert sftp is not None  # noqa: S101
+                stack.callback(sftp.close)
+                size = sftp.stat(path).st_size or 0
+                file = stack.enter_context(sftp.open(path, "rb"))
+                yield cast("IO[bytes]", file), size
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise GuestNotReady(
+                f"{path} cannot be read over SSH: {_words(error)}",
+                where=self._where,
+                hint="Is it there, and may this user read it? Is SFTP switched on in sshd_config?",
             ) from error
 
     def close(self) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from pvekit.adapters import images as files
 from pvekit.adapters import media
 from pvekit.adapters.download import fetch
+from pvekit.adapters.nodessh import Nodes
 from pvekit.model.catalogue import CATALOGUE
 from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import ImageInvalid
@@ -18,6 +20,7 @@ from pvekit.model.plan import Plan, Verb
 from pvekit.model.stack import Download, Image, LocalFile, Stack, Volume
 from pvekit.provision.apply.job import SetupChoice
 
+_SUM_SECONDS = 1800.0
 Log = Callable[[str], None]
 
 
@@ -30,14 +33,17 @@ class StackMedia:
         self._lock = threading.Lock()
         self._read: dict[str, WindowsMedia] = {}
 
-    def choice(self, vm: DesiredVm, log: Log) -> SetupChoice:
-        """Return what is installed from the VM's setup CD. Raises ImageInvalid when the CD has no such system."""
+    def choice(self, vm: DesiredVm, log: Log, *, verify: bool = True) -> SetupChoice:
+        """Return what is installed from the VM's setup CD. Raises ImageInvalid when the CD has no such system.
+
+        With ``verify`` the sum of an ISO on the node is computed there, which takes a while; a file of this machine is
+        verified when it is brought to the node.
+        """
         assert vm.install is not None  # noqa: S101 - asked for such VMs only
         name, windows = vm.install.iso, vm.install.windows
         with self._lock:
             if name not in self._read:
-                path = self._path(self._stack.images[name], log)
-                with media.open_source(path) as source:
+                with self._opened(self._stack.images[name], vm.node, log, verify=verify) as source:
                     self._read[name] = media.read_media(source, where=f"image {name}")
         found = self._read[name]
         image = choose(found, windows.edition, windows.language, windows.release, where=f"image {name}")
@@ -52,6 +58,30 @@ class StackMedia:
     def openssh(self, name: str | None, log: Log) -> bytes:
         """Return OpenSSH's installer, from the stack's file or the catalogue's."""
         return self.file(name, "openssh", log).read_bytes()
+
+    @contextmanager
+    def _opened(self, image: Image, node: str, log: Log, *, verify: bool) -> Iterator[media.ByteSource]:
+        """Open a setup CD, here or on the node."""
+        if not isinstance(image.source, Volume):
+            with media.open_source(self._path(image, log)) as source:
+                yield source
+            return
+        ssh = self._stack.host.ssh if self._stack.host is not None else None
+        if ssh is None:
+            raise ImageInvalid(
+                f"{image.source.volid} cannot be read over the API, so nobody knows which systems are on it",
+                where=f"image {image.name}",
+                hint="Give path: of the same ISO on this machine instead of volume:, or host: ssh:.",
+            )
+        with Nodes(ssh) as nodes:
+            door = nodes.door(node)
+            path = door.run(["pvesm", "path", image.source.volid]).strip()
+            if verify:
+                log(f"computing the sum of {image.source.volid} on {node}")
+                found = door.run(["sha256sum", "--", path], timeout=_SUM_SECONDS).partition(" ")[0]
+                _same_sum(found, image.source, f"image {image.name}")
+            with door.open(path) as (file, size):
+                yield media.FileSource(file, size)
 
     def file(self, name: str | None, catalogue: str, log: Log) -> Path:
         """Return a verified file on this machine: the stack's image ``name``, or the catalogue's."""
@@ -69,14 +99,16 @@ class StackMedia:
                 return Path(source.path)
             case Download(checksum=checksum) as source if checksum is not None and checksum.algorithm == "sha256":
                 return fetch(source.url, checksum.value, progress=partial(_told, log, image.name, [0]))
-            case Volume() as source:
-                raise ImageInvalid(
-                    f"{source.volid} cannot be read over the API, so nobody knows which systems are on it",
-                    where=f"image {image.name}",
-                    hint="Give path: of the same ISO on this machine instead of volume:; it is uploaded when it is "
-                    "not there yet.",
-                )
-        raise ImageInvalid("a setup CD needs path: or url:, and sha256:", where=f"image {image.name}")
+        raise ImageInvalid("this has to be read here: it needs path: or url:, and sha256:", where=f"image {image.name}")
+
+
+def _same_sum(found: str, source: Volume, where: str) -> None:
+    if found != source.checksum.value:
+        raise ImageInvalid(
+            f"{source.volid}: sha256 does not match\n  expected: {source.checksum.value}\n  found:    {found}",
+            where=where,
+            hint="The ISO is damaged or another one: upload it again, or write its sum into the stack file.",
+        )
 
 
 def _told(log: Log, name: str, told: list[int], have: int, size: int | None) -> None:
@@ -87,7 +119,9 @@ def _told(log: Log, name: str, told: list[int], have: int, size: int | None) -> 
         log(f"{name}: {tenths * 10} % of {(size or 0) >> 20} MiB")
 
 
-def check_media(found: StackMedia, stack: Stack, plan: Plan, vms: Iterable[DesiredVm]) -> tuple[str, ...]:
+def check_media(
+    found: StackMedia, stack: Stack, plan: Plan, vms: Iterable[DesiredVm], *, offline: bool
+) -> tuple[str, ...]:
     """Return notes. Raises ImageInvalid when a CD that is on this machine lacks what a new VM shall get.
 
     One that would have to be fetched is read in the run, before its VM is created.
@@ -98,12 +132,13 @@ def check_media(found: StackMedia, stack: Stack, plan: Plan, vms: Iterable[Desir
         if vm.install is None or vm.name not in new:
             continue
         source = stack.images[vm.install.iso].source
-        if isinstance(source, LocalFile):
-            choice = found.choice(vm, lambda _: None)
+        ssh = stack.host is not None and stack.host.ssh is not None
+        if isinstance(source, LocalFile) or (isinstance(source, Volume) and ssh and not offline):
+            choice = found.choice(vm, lambda _: None, verify=False)
             notes.append(f"{vm.name}: {choice.image.name}, build {choice.image.build}, {vm.install.windows.language}")
         elif isinstance(source, Volume):
             notes.append(
-                f"{vm.name}: {source.volid} cannot be read over the API; `pvekit up` needs the ISO on this machine "
-                "(path:) to know what is on it"
+                f"{vm.name}: {source.volid} cannot be read over the API; `pvekit up` needs host: ssh:, or the same ISO "
+                "on this machine (path:), to know what is on it"
             )
     return tuple(notes)

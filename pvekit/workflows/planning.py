@@ -99,7 +99,7 @@ def _media_notes(session: Session, plan: Plan, vms: tuple[DesiredVm, ...]) -> tu
     # Only these stacks need what reads media; others start faster without.
     from pvekit.workflows.media import StackMedia, check_media
 
-    return check_media(StackMedia(session.stack), session.stack, plan, vms)
+    return check_media(StackMedia(session.stack), session.stack, plan, vms, offline=session.offline)
 
 
 def _power_tasks_ended(session: Session, facts: Facts, only: Collection[str]) -> bool:

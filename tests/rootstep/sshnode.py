@@ -156,7 +156,8 @@ def start(folder: Path, api: dict[str, str]) -> SshNode:
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\nStrictModes no\n"
         f"AuthorizedKeysFile {folder}/user.pub\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n"
-        f"LogLevel VERBOSE\nMaxStartups 64\nSetEnv PATH={folder}/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+        f"LogLevel VERBOSE\nMaxStartups 64\nSubsystem sftp internal-sftp\n"
+        f"SetEnv PATH={folder}/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
     )
     process = subprocess.Popen(
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", _MOUNTS, "mounts", str(folder)]
