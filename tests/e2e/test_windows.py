@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,37 @@ def test_what_the_cd_does_not_have_is_refused_before_anything_is_created(person:
     assert "missing" in person.types("status", "stack.yaml")
 
 
-def test_from_nothing_to_ssh(person: Person, figure: Figure) -> None:
+def test_a_missed_prompt_leaves_the_vm_off(person: Person) -> None:
+    """Nobody presses a key: the firmware goes on without the CD."""
+    program = (
+        "from pvekit.provision.apply import install; install.KEYS_SECONDS = 0.0; "
+        "from pvekit.cli.main import main; main()"
+    )
+    stack = json.loads((person.folder / "stack.yaml").read_text())
+    stack["vms"]["win"]["windows"]["timeouts"]["started"] = "60s"
+    (person.folder / "hurried.yaml").write_text(json.dumps(stack))
+    person.runs([sys.executable, "-c", program, "up", "hurried.yaml", "--yes"], code=12)
+    assert "Windows Setup did not start: the prompt of its CD was missed" in person.seen
+    assert len(_pictures(person.folder, "win")) == 1
+    (row,) = json.loads(person.types("status", "stack.yaml", "--json"))
+    assert (row["state"], row["stage"]) == ("stopped", "created")
+
+
+def test_a_run_that_dies_while_setup_works(person: Person) -> None:
+    begun = subprocess.Popen(
+        [sys.executable, "-u", "-m", "pvekit.cli", "up", "stack.yaml", "--yes"],
+        cwd=person.folder, env=person.env, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert begun.stdout is not None
+    assert any("Windows Setup runs" in line for line in begun.stdout)
+    begun.kill()
+    begun.wait(10)
+    begun.stdout.close()
+    (row,) = json.loads(person.types("status", "stack.yaml", "--json"))
+    assert (row["state"], row["stage"]) == ("running", "created")
+
+
+def test_the_next_run_goes_on_to_ssh(person: Person, figure: Figure) -> None:
     with person.watched() as watch:
         out = person.types("up", "stack.yaml", "--yes", timeout=1500)
     assert watch.found == set()
@@ -107,23 +138,6 @@ def test_every_failure_has_its_own_error_and_picture(tmp_path: Path, figure: Fig
             shown = picture.text(png.read_bytes()).replace("\n  ", "")
             assert on_screen in shown, f"{name}: {shown}"
             figure(f"{name}: {png.name}")
-    finally:
-        somebody.types("lab", "reset", "--yes")
-
-
-def test_a_missed_prompt(tmp_path: Path) -> None:
-    """Nobody presses a key: the firmware goes on without the CD."""
-    somebody = room(tmp_path, {"prompt": (Switches(), {"timeouts": {**SHORT, "started": "70s"}})})
-    program = (
-        "from pvekit.provision.apply import install; install.KEYS_SECONDS = 0.0; "
-        "from pvekit.cli.main import main; main()"
-    )
-    try:
-        somebody.runs([sys.executable, "-c", program, "up", "stack.yaml", "--yes"], code=12)
-        assert "Windows Setup did not start: the prompt of its CD was missed" in somebody.seen
-        assert len(_pictures(tmp_path, "prompt")) == 1
-        # With the key, the same VM goes on from where it is.
-        somebody.types("down", "stack.yaml", "--confirm", "pcs")
     finally:
         somebody.types("lab", "reset", "--yes")
 

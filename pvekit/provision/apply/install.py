@@ -39,15 +39,12 @@ def install(job: Job, action: Action, context: Context) -> None:
     patience = vm.install.windows.patience
     start(job, action, context)
     if not _pressed(job, vm.name, patience.started_s, context):
-        raise late(
-            job,
-            vm.name,
-            "started",
-            "Windows Setup did not start: the prompt of its CD was missed, or the CD does not start",
-            patience.started_s,
-            f"Look at it: pvekit console {vm.name}. To try again: pvekit restart {vm.name}, or down and up.",
-            context,
-        )
+        hint = "The picture shows what it does instead. pvekit up tries again."
+        what = "Windows Setup did not start: the prompt of its CD was missed, or the CD does not start"
+        error = late(job, vm.name, "started", what, patience.started_s, hint, context)
+        # Nothing is on its disk yet, and only a fresh start shows the prompt again.
+        _off(job, vm.name, context)
+        raise error
     context.log("Windows Setup runs")
     if not _wait(lambda: _left_setup(job, vm), patience.applied_s, context):
         raise late(
@@ -80,6 +77,11 @@ def _pressed(job: Job, name: str, seconds: float, context: Context) -> bool:
             _press(job, name)
         context.sleep(_PAUSE)
     return False
+
+
+def _off(job: Job, name: str, context: Context) -> None:
+    live = job.live[name]
+    job.task(name, context, lambda: api.stop(job.pve, live.node, live.vmid), lambda: not running(job, name))
 
 
 def _press(job: Job, name: str) -> None:

@@ -39,7 +39,8 @@ def exports_text(config, uid, gids):
         access = "rw" if share["users"] else "ro"
         number = uuid.uuid5(uuid.NAMESPACE_URL, f"{config.pool['id']}/{share['name']}")
         ids = f"anonuid={uid},anongid={gids[group_of(share['name'])]}"
-        options = f"{access},fsid={number},{common},{ids}"
+        # Nothing of the system disk is shared when the pool is not there.
+        options = f"{access},mountpoint,fsid={number},{common},{ids}"
         lines.append(f"{NFS_ROOT / share['name']} " + " ".join(f"{client}({options})" for client in share["nfs"]))
     return "# Made by pvekit.\n" + "\n".join(lines) + "\n"
 
