@@ -20,6 +20,8 @@ from pvekit.model.picture import Picture
 
 CLIENT = shutil.which("xfreerdp3") or shutil.which("xfreerdp")
 LACKING = [name for name, found in (("xfreerdp", CLIENT), ("Xvfb", shutil.which("Xvfb"))) if not found]
+LIGHT = 180
+"""xrdp's window is grey (192), Xfce's panel lighter."""
 OLD_RDP, TLS = 0, 1
 """Security protocols that a client may offer (MS-RDPBCGR 2.2.1.1.1)."""
 
@@ -99,7 +101,7 @@ def login(address: str, user: str, password: str, folder: Path) -> Iterator[Scre
 def bright(picture: Picture, rows: slice) -> float:
     """Return the share of light pixels in some rows."""
     part = picture.rgb[rows.start * picture.width * 3 : rows.stop * picture.width * 3]
-    return sum(value > 200 for value in part[::3]) / (len(part) / 3)
+    return sum(value > LIGHT for value in part[::3]) / (len(part) / 3)
 
 
 def shows_panel(picture: Picture) -> bool:
