@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from pvekit import guests
@@ -11,7 +11,7 @@ from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import PermissionsMissing, PreflightRefused, PvekitError
 from pvekit.model.facts import Facts
 from pvekit.model.mark import Stage
-from pvekit.model.plan import Plan
+from pvekit.model.plan import Plan, Verb
 from pvekit.model.stack import Stack, Vm
 from pvekit.model.stack.home import Tuning
 from pvekit.provision import cpu, mappings, preflight
@@ -25,8 +25,8 @@ from pvekit.provision.tables import budgets
 from pvekit.workflows.rootstep import with_root
 from pvekit.workflows.session import Session
 
-_POWER_TASKS = frozenset({"qmshutdown", "qmstop", "qmreboot", "qmstart"})
-_POWER_SECONDS = 300.0
+_TASKS = frozenset({"qmshutdown", "qmstop", "qmreboot", "qmstart", "qmconfig", "resize"})
+_TASK_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,20 @@ def make_plan(
             f"the stack has no VM {', '.join(unknown)}", where=stack.file, hint=f"It has: {', '.join(names)}"
         )
     facts = read_facts(session.pve, stack.name, names)
-    if _power_tasks_ended(session, facts, only):
+    if _tasks_ended(session, facts, _unfinished(facts, only)):
         facts = read_facts(session.pve, stack.name, names)
     wanted = [_desired(stack, vm) for vm in stack.vms if not only or vm.name in only]
-    vms, chosen = cpu.choose(session.pve, place(wanted, facts), facts)
-    plan = plan_for(stack.name, vms, facts, provision=provision, restart=restart)
+
+    def draft(facts: Facts) -> tuple[tuple[DesiredVm, ...], tuple[str, ...], Plan]:
+        vms, chosen = cpu.choose(session.pve, place(wanted, facts), facts)
+        return vms, chosen, plan_for(stack.name, vms, facts, provision=provision, restart=restart)
+
+    vms, chosen, plan = draft(facts)
+    if changed := _changed(plan, facts):
+        _tasks_ended(session, facts, changed)
+        # Such a task may also have ended since the facts were read.
+        facts = read_facts(session.pve, stack.name, names)
+        vms, chosen, plan = draft(facts)
     plan, root = with_root(session, replace(plan, notes=(*plan.notes, *chosen)), vms, facts, only=only)
     plan = (
         replace(plan, budgets=budgets(vms, facts, tuning_of(session)))
@@ -102,21 +111,33 @@ def _media_notes(session: Session, plan: Plan, vms: tuple[DesiredVm, ...]) -> tu
     return check_media(StackMedia(session.stack), session.stack, plan, vms, offline=session.offline)
 
 
-def _power_tasks_ended(session: Session, facts: Facts, only: Collection[str]) -> bool:
-    """Wait for shutdowns and starts that a broken run left at work; return whether there were any.
+def _unfinished(facts: Facts, only: Collection[str]) -> list[str]:
+    """Return the VMs that a broken run may have left on their way into another power state.
 
-    Such a VM is found running and stops a moment later. Only VMs that wait for a restart, or whose first boot or
-    provisioning was not finished, can be in that state: a run without changes asks for nothing more.
+    Such a VM is found running and stops a moment later. A run without changes asks for nothing more.
     """
+    found = {name: own for name, own in facts.own.items() if not only or name in only}
+    return [
+        name
+        for name, own in found.items()
+        if own.pending or own.removed or (own.mark is not None and own.mark.stage is not Stage.READY)
+    ]
+
+
+def _changed(plan: Plan, facts: Facts) -> list[str]:
+    """Return the VMs whose configuration differs, perhaps only because a broken run's change is still at work."""
+    verbs = (Verb.CONFIGURE, Verb.RESIZE)
+    return sorted({a.vm for a in plan.actions if a.verb in verbs and a.vm in facts.own})
+
+
+def _tasks_ended(session: Session, facts: Facts, names: Iterable[str]) -> bool:
+    """Wait for tasks about these VMs that a broken run left at work; return whether there were any."""
     waited = False
-    for name, own in facts.own.items():
-        unfinished = own.mark is not None and own.mark.stage is not Stage.READY
-        if (only and name not in only) or not (own.pending or own.removed or unfinished):
-            continue
-        for task in api.node_tasks(session.pve, own.row.node, vmid=own.row.vmid, running=True):
-            if task.type in _POWER_TASKS and not task.exitstatus:
+    for row in (facts.own[name].row for name in names if not session.offline):
+        for task in api.node_tasks(session.pve, row.node, vmid=row.vmid, running=True):
+            if task.type in _TASKS and not task.exitstatus:
                 with api.TaskPoller(session.pve) as poller:
-                    poller.wait(task.upid, timeout=_POWER_SECONDS)
+                    poller.wait(task.upid, timeout=_TASK_SECONDS)
                 waited = True
     return waited
 
