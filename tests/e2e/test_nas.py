@@ -122,7 +122,9 @@ def sums(owner: Owner) -> dict[str, str]:
 def nas(owner: Owner, hashes: dict[str, str]) -> Owner:
     owner.writes()
     begin = time.monotonic()
-    said = owner.types("up", "stack.yaml", "--yes", timeout=1500)
+    with owner.watched() as watch:
+        said = owner.types("up", "stack.yaml", "--yes", timeout=1500)
+    assert watch.found == set()
     owner.seen += f"\nthe NAS was ready after {time.monotonic() - begin:.0f} s\n"
     assert "if data-a, data-b, data-c are empty, they become the pool tank" in said
     (row,) = json.loads(owner.types("status", "stack.yaml", "--json"))
@@ -278,6 +280,7 @@ def test_used_disks_are_refused_and_untouched(nas: Owner, hashes: dict[str, str]
 
 
 def test_no_password_was_shown_or_left(nas: Owner) -> None:
+    assert nas.leaked() == []
     for password in (PASSWORD, BENS):
         assert password not in nas.seen
         # Not the password itself: sudo notes the commands that it runs.
