@@ -1,10 +1,15 @@
-"""Figures that a test measured are shown after the run, whoever ran it (``-n 2`` included)."""
+"""Figures that a test measured are shown after the run, whoever ran it (``-n 2`` included). No test has a stop watch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes says how busy the machine is, not whether the law holds.
+settings.register_profile("pvekit", deadline=None)
+settings.load_profile("pvekit")
 
 Figure = Callable[[str], None]
 

@@ -92,9 +92,10 @@ def _unwise(vm: DesiredVm, wanted: Vm | None, facts: Facts, more: NodeMore | Non
         stored = sum(disk.size_bytes for disk in wanted.nas.pool.disks)
         least = max(_NAS_LEAST_MIB, 2 * 1024 + stored // TIB * 1024)
         if vm.memory_mib < least:
+            when = "" if wanted.nas.pool.filesystem == "zfs" else "if its pool becomes ZFS, "
             yield (
-                f"{vm.name}: ZFS in the guest caches in the guest's memory; {gib(least)} GiB would suit "
-                f"{stored / GIB:.0f} GiB of disks (2 GiB, and 1 GiB for each TiB), it has {gib(vm.memory_mib)}"
+                f"{vm.name}: {when}ZFS caches in the guest's memory; {gib(least)} GiB would suit {stored / GIB:.0f} GiB "
+                f"of disks (2 GiB and 1 GiB for each TiB, at least 4), it has {gib(vm.memory_mib)}"
             )
 
 
