@@ -24,13 +24,12 @@ def desired(stack: Stack, vm: Vm) -> DesiredVm:
     pool = vm.nas.pool
     return replace(
         made,
-        notes=(*made.notes, *_promise(vm.name, pool)),
-        provisioning=_provisioning(made.provisioning, vm.nas),
+        provisioning=replace(_provisioning(made.provisioning, vm.nas), promises=_promises(vm.name, pool)),
         raw_disks=tuple(disk for disk in pool.disks if disk.by_id is not None),
     )
 
 
-def _promise(name: str, pool: Pool) -> tuple[str, ...]:
+def _promises(name: str, pool: Pool) -> tuple[str, ...]:
     """Return what the plan says about disks that may be made into a pool."""
     if not pool.create_on:
         return ()

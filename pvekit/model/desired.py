@@ -98,6 +98,7 @@ class Provisioning:
 
     ``secrets`` are the variables that hold secret references at any depth; they are resolved when the playbook runs.
     ``hosts`` are VMs of the stack whose addresses the playbooks need: they are provisioned before.
+    ``promises`` are what a reader should know before the playbooks run.
     """
 
     playbooks: tuple[str, ...]
@@ -105,6 +106,7 @@ class Provisioning:
     secrets: Mapping[str, Any]
     digest: str
     hosts: tuple[str, ...] = ()
+    promises: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,13 +42,13 @@ def plan_for(
             chain = _new(vm)
             refused += _unanswered(vm, None, chain)
             actions += chain
-            notes += vm.notes
+            notes += [*vm.notes, *_promises(vm, chain)]
             continue
         disks = disk_changes(vm, own)
         chain = _chain(vm, own, _changed(vm, own, disks), provision=provision, restart=restart)
         refused += [*disks.refused, *_locked(vm, own, chain), *_unanswered(vm, own, chain)]
         actions += chain
-        notes += [*_notes(vm, own, restart=restart), *disks.notes, *_unmarked(vm, own)]
+        notes += [*_notes(vm, own, restart=restart), *_promises(vm, chain), *disks.notes, *_unmarked(vm, own)]
     notes += [
         f"{name} (VMID {row.vmid}) carries the stack's tag but is not in the stack file: "
         f"pvekit down --only {name} removes it"
@@ -254,6 +254,11 @@ def _locked(vm: DesiredVm, own: VmFacts, chain: Sequence[Action]) -> list[str]:
     who = f"{vm.name} (VMID {own.row.vmid}) is locked ({lock})"
     release = f"qm unlock {own.row.vmid}"
     return [f"{who}: wait for the task that holds the lock, or release it on the node with: {release}"]
+
+
+def _promises(vm: DesiredVm, chain: Iterable[Action]) -> tuple[str, ...]:
+    """Return what the playbooks will do, if they run."""
+    return vm.provisioning.promises if any(action.verb is Verb.PROVISION for action in chain) else ()
 
 
 def _notes(vm: DesiredVm, own: VmFacts, *, restart: bool) -> list[str]:
