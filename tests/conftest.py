@@ -1,4 +1,4 @@
-"""Figures that a test measured are shown after the run, whoever ran it (``-n 2`` included). No test has a stop watch."""
+"""Figures that a test measured are shown after the run, whoever ran it (``-n 2`` included)."""
 
 from __future__ import annotations
 

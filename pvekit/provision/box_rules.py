@@ -94,8 +94,9 @@ def _unwise(vm: DesiredVm, wanted: Vm | None, facts: Facts, more: NodeMore | Non
         if vm.memory_mib < least:
             when = "" if wanted.nas.pool.filesystem == "zfs" else "if its pool becomes ZFS, "
             yield (
-                f"{vm.name}: {when}ZFS caches in the guest's memory; {gib(least)} GiB would suit {stored / GIB:.0f} GiB "
-                f"of disks (2 GiB and 1 GiB for each TiB, at least 4), it has {gib(vm.memory_mib)}"
+                f"{vm.name}: {when}ZFS caches in the guest's memory; {gib(least)} GiB would suit "
+                f"{stored / GIB:.0f} GiB of disks (2 GiB and 1 GiB for each TiB, at least 4), "
+                f"it has {gib(vm.memory_mib)}"
             )
 
 
