@@ -294,6 +294,34 @@ Other commands need what PVE's API asks for them: `pvekit snapshot` `VM.Snapshot
 """
 
 
+# Passthrough checks
+
+
+def checks_page() -> str:
+    """Return the catalogue of the passthrough checks, from the checks themselves."""
+    from pvekit.model.finding import Layer
+    from pvekit.passthrough.checks import all_checks
+
+    checks = all_checks()
+    parts = [
+        "# Passthrough checks\n",
+        f"`pvekit passthrough diagnose` knows {len(checks)} causes; `pvekit passthrough explain` shows the same.\n",
+        table(("Id", "Layer", "Cause"), [(f"[{c.id}](#{c.id.lower()})", c.layer.value, c.title) for c in checks]),
+    ]
+    for layer in Layer:
+        chosen = [check for check in checks if check.layer is layer]
+        parts += [f"## {layer.value}\n"] if chosen else []
+        for check in chosen:
+            sources = "".join(f"* {source}\n" for source in check.sources)
+            parts.append(f"### {check.id}\n\n**{check.title}.**\n\n{_page(check.page)}\n\nSources:\n\n{sources}")
+    return "\n".join(parts)
+
+
+def _page(text: str) -> str:
+    """Return a check's page as Markdown: the code marks of docstrings become those of Markdown."""
+    return text.replace("``", "`")
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "stack.md": stack_page,
@@ -301,6 +329,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "kinds.md": kinds_page,
     "playbooks.md": playbooks_page,
     "privileges.md": privileges_page,
+    "passthrough-checks.md": checks_page,
 }
 
 

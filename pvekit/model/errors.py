@@ -19,6 +19,7 @@
     ├── TaskFailed                10   a PVE task ended in failure (with the log's tail)
     ├── GuestNotReady             12   agent, cloud-init, SSH or a service did not come in time
     ├── ProvisionFailed           13   a playbook failed (task, host, message)
+    ├── BundleInvalid             14   evidence of a host cannot be read (missing, damaged, hostile archive)
     ├── LabError                  15   the embedded node cannot do it
     └── Interrupted              130   Ctrl-C, after a clean end
 
@@ -193,6 +194,12 @@ class ImageInvalid(PvekitError):
     """An image is missing, unusable, or does not match its checksum."""
 
     code = 11
+
+
+class BundleInvalid(PvekitError):
+    """A bundle of evidence cannot be read: missing, damaged, or packed so that nobody should unpack it."""
+
+    code = 14
 
 
 class TaskFailed(PvekitError):

@@ -18,7 +18,7 @@ _UNFINISHED = ("TODO", "FIXME", "XXX", "TBD", "lorem", "coming soon", "placehold
 _INSIDE = (r"\.\./shared", r"\bissue \d", r"(?<![\w&])#\d+\b", r"\bsub-?agent", r"\bprompt\b")
 """What belongs to how the project is made, and not to what it is."""
 _PLACES = {
-    *("etc", "var", "dev", "usr", "run", "proc", "home", "srv"),  # of a Linux system
+    *("etc", "var", "dev", "usr", "run", "proc", "home", "srv", "boot", "sys", "lib"),  # of a Linux system
     *("cluster", "nodes", "pool", "pending", "sdn", "storage", "vms", "access"),  # of the PVE API
 }
 

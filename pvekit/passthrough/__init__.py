@@ -1,0 +1,1 @@
+"""GPU passthrough: evidence to facts, facts to findings, findings to the one root cause, and the repair."""

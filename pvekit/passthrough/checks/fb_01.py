@@ -1,0 +1,65 @@
+"""The firmware's framebuffer driver ``efifb`` on the host still holds a part of the card's memory.
+
+The firmware drew its boot screen on this card. The kernel's ``efifb`` driver took that memory over for the text
+console and keeps it, so vfio-pci cannot have the whole BAR: ``BAR 1: can't reserve [mem ...]``, often many times a
+second, and the guest stays black or its driver fails.
+
+What proves it: in ``/proc/iomem`` (read as root) a range named ``efifb`` inside a BAR of the card. The line ``BAR 1:
+assigned to efifb`` proves less: the kernel prints it whichever driver gets the framebuffer in the end. Newer kernels
+use another driver for the same memory, see FB-02; the message about the BAR is the same. From Linux 6.0 on vfio-pci
+removes the boot framebuffer by itself when it is bound to a VGA device.
+"""
+
+from __future__ import annotations
+
+from pvekit.model.finding import Confidence, Layer, Remedy
+from pvekit.model.missing import Missing
+from pvekit.passthrough import barmap, bootfb
+from pvekit.passthrough.facts.cmdline import Cmdline
+from pvekit.passthrough.facts.devices import Devices
+from pvekit.passthrough.facts.iomem import Iomem
+from pvekit.passthrough.facts.kernel import Kernel
+from pvekit.passthrough.facts.kernellog import KernelLog
+from pvekit.passthrough.facts.startlog import StartLog
+from pvekit.passthrough.facts.target import Target
+from pvekit.passthrough.outcome import Outcome, failed, noted, passed, unknown
+
+TITLE = "The host's efifb driver holds a BAR of the card"
+LAYER = Layer.FRAMEBUFFER
+SOURCES = (
+    "Linux drivers/video/fbdev/efifb.c, efifb_probe() and efifb_fixup_resources()",
+    "Linux drivers/pci/pci.c, __pci_request_region()",
+    "Linux drivers/vfio/pci/vfio_pci_core.c, vfio_pci_vga_init() (6.0)",
+)
+_REMEDY = Remedy(
+    "Let the firmware draw its boot screen on another card (firmware setting for the primary display, or another "
+    "slot). If this is the only card: boot with video=efifb:off.",
+    risk="the host has no console on this card any more; keep SSH or a serial console",
+)
+
+
+def check(
+    log: KernelLog | Missing, iomem: Iomem | Missing, target: Target | Missing, kernel: Kernel | Missing,
+    cmdline: Cmdline | Missing, devices: Devices | Missing, start: StartLog | Missing,
+) -> Outcome | None:  # fmt: skip
+    """Look for efifb in the target's BARs."""
+    found = bootfb.holder(log, iomem, target, kernel, cmdline, devices, start)
+    if found is None:
+        clear = bootfb.free(iomem, target, devices)
+        return passed("no boot framebuffer lies in the card's BARs", *clear) if clear else None
+    if found.kind == "":
+        return unknown(
+            f"something holds a BAR of {found.device}, mostly the boot framebuffer; by which driver is open",
+            *found.evidence,
+            missing=("iomem.txt", "uname.txt"),
+        )
+    if found.kind is None:
+        return None
+    if found.kind != barmap.EFIFB:
+        return passed(f"{found.kind} holds the BAR of {found.device}, not efifb", *found.evidence)
+    message = f"efifb holds a BAR of {found.device}, vfio-pci cannot have it"
+    if found.holds and found.read:
+        return failed(message, *found.evidence, remedy=_REMEDY)
+    if found.holds or found.bound is None:
+        return failed(message, *found.evidence, remedy=_REMEDY, confidence=Confidence.MEDIUM)
+    return noted(f"the host's console (efifb) is on {found.device} as long as no VM runs", *found.evidence)

@@ -1,0 +1,47 @@
+"""The ROM file is there, but QEMU may not open it.
+
+QEMU says ``failed to find romfile`` for every file it cannot open. Under libvirt it runs as another user and inside
+an AppArmor or SELinux profile; a ROM file in a home folder is then out of reach. The kernel log names the file in a
+line with ``apparmor="DENIED"`` or ``avc:  denied``. Proxmox VE runs QEMU as root without such a profile.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pvekit.model.finding import Confidence, Layer, Remedy
+from pvekit.model.missing import Missing
+from pvekit.passthrough.facts.kernellog import KernelLog
+from pvekit.passthrough.facts.startlog import StartLog
+from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
+
+TITLE = "QEMU may not read the ROM file"
+LAYER = Layer.ROM
+SOURCES = (
+    "QEMU hw/pci/pci.c, pci_add_option_rom() (get_image_size() fails for a file that cannot be opened as well)",
+    "Linux security/apparmor/audit.c; libvirt src/security/virt-aa-helper.c",
+)
+_REMEDY = Remedy("Move the ROM file to a folder that the profile allows, such as /usr/share/kvm or /usr/share/vgabios.")
+_NOT_FOUND = re.compile(r"vfio-pci.*failed to find romfile \"(?P<path>[^\"]+)\"")
+_DENIED = re.compile(r"(?:apparmor=\"DENIED\".*name=\"(?P<path>[^\"]+)\"|avc:\s+denied .*name=\"(?P<name>[^\"]+)\")")
+
+
+def check(start: StartLog | Missing, log: KernelLog | Missing) -> Outcome | None:
+    """Look for QEMU's complaint and for the denial."""
+    if isinstance(start, Missing) or (found := start.first(_NOT_FOUND)) is None:
+        return None
+    match, line = found
+    path = match["path"]
+    if not isinstance(log, Missing):
+        for denied, where in log.find(_DENIED):
+            if denied["path"] == path or (denied["name"] and path.endswith("/" + denied["name"])):
+                return failed(
+                    f"the system does not let QEMU open {path}",
+                    line,
+                    where,
+                    remedy=_REMEDY,
+                    confidence=Confidence.MEDIUM,
+                )
+    if path.startswith("/usr/share/kvm/"):
+        return passed(f"on Proxmox VE QEMU may read everything below /usr/share/kvm; {path} is missing", line)
+    return unknown(f"QEMU cannot open {path}: missing, or not allowed", line, missing=("dmesg.txt",))
