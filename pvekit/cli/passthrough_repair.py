@@ -103,7 +103,7 @@ def _wish_of(others: dict[str, Any]) -> Wish:
 @json_option
 @click.option("-o", "--out", type=_FILE, help="Write the change set here, for playbooks/passthrough.yml.")
 def plan(host: Host, root: str, make: Callable[[], Repair], as_json: bool, out: Path | None) -> int:  # noqa: ARG001
-    """Show what would be changed on a host so that a card can be passed through; change nothing.
+    """Show what would be changed on a host for its card, and change nothing.
 
     HOST is [user@]address[:port], a node of the stack file, or local. Exit code 0: nothing to do, 2: changes, 1 and
     others: errors.

@@ -68,7 +68,7 @@ def command() -> None:
 @click.option("--no-redact", is_flag=True, help="Keep host names, addresses, serial numbers and keys.")
 @_reach
 def collect(name: str, out: Path | None, no_redact: bool, reach: Reach) -> None:
-    """Write down what a host says about its devices, for diagnose or for a report.
+    """Write down what a host says about its devices.
 
     HOST is [user@]address[:port], a node of the stack file, or local. Nothing is changed there. Names, addresses,
     serial numbers and keys are replaced, always in the same way. An ordinary user gets what an ordinary user may read.
