@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -145,3 +147,28 @@ def test_missing_programs_come_with_their_command(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(DoorError, match=r"apt-get install .*mmdebstrap"):
         build_module.build(tmp_path, lambda _: None)
+
+
+_KILLED = """
+import subprocess, sys
+from pathlib import Path
+from pvekit.lab.image import build
+place, machines = Path(sys.argv[1]), Path(sys.argv[2])
+(place / "root" / "dev" / "shm").mkdir(parents=True)
+subprocess.run(["mount", "--bind", str(machines), str(place / "root" / "dev" / "shm")], check=True)
+build._remove(place)
+assert (machines / "precious").exists()
+subprocess.run(["umount", str(place / "root" / "dev" / "shm")], check=True)
+build._remove(place)
+assert not place.exists()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="mounting needs root")
+def test_what_a_killed_build_had_mounted_is_not_deleted(tmp_path: Path) -> None:
+    machines = tmp_path / "machine"
+    machines.mkdir()
+    (machines / "precious").write_text("kept")
+    argv = ["unshare", "--mount", "--propagation", "private", sys.executable, "-c", _KILLED]
+    subprocess.run([*argv, str(tmp_path / "work"), str(machines)], check=True)
+    assert (machines / "precious").read_text() == "kept"

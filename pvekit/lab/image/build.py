@@ -89,7 +89,7 @@ def build(target: Path | None, log: Log, *, name: str = recipe.BASE, fresh: bool
         try:
             return _build(cache, work, key, host, name, log)
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            _remove(work)
 
 
 def _build(cache: Path, work: Path, key: str, host: AptHost, name: str, log: Log) -> Path:
@@ -146,13 +146,24 @@ def _check_programs() -> None:
         raise DoorError(f"building the image needs: apt-get install {' '.join(sorted(missing))}")
 
 
+def _remove(folder: Path) -> None:
+    """Delete a build's folder, but not while something is mounted in it.
+
+    mmdebstrap binds the machine's own folders there, /dev/shm too: what is left of a killed one must not be followed.
+    """
+    inside = f"{folder.resolve()}/"
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    if not any(mount.startswith(inside) for mount in mounts):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _work_directory(cache: Path, needed: int) -> Path:
     """Return an empty private directory, in memory if there is room; what a killed build left there goes away."""
     name = f"pvekit-image-{hashlib.sha256(str(cache.resolve()).encode()).hexdigest()[:12]}-"
     places = (_SHARED_MEMORY, cache)
     for place in places:
         for stale in place.glob(f"{name}*"):  # we hold the lock: whoever made it is gone
-            shutil.rmtree(stale, ignore_errors=True)
+            _remove(stale)
     for place in places:
         if place.is_dir() and os.access(place, os.W_OK) and shutil.disk_usage(place).free >= needed:
             if place is _SHARED_MEMORY and _memory_available() < needed:
