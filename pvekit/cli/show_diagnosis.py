@@ -62,7 +62,7 @@ def _remedy(remedy: Remedy) -> dict[str, str]:
 def diagnosis_text(found: Diagnosis, unread: Sequence[str] = (), *, every: bool = False) -> str:
     """Return it for a person to read. ``every`` shows what is in order and what could not be judged as well."""
     by_id = {finding.id: finding for finding in found.findings}
-    lines = [click.style(_headline(found), fg=_COLOURS[found.verdict], bold=True)]
+    lines = [click.style(headline(found), fg=_COLOURS[found.verdict], bold=True)]
     if found.root_cause is not None:
         lines += _cause_lines(found.root_cause, by_id[found.root_cause.id])
     for question in found.notes:
@@ -85,7 +85,8 @@ def diagnosis_text(found: Diagnosis, unread: Sequence[str] = (), *, every: bool 
     return "\n".join(lines)
 
 
-def _headline(found: Diagnosis) -> str:
+def headline(found: Diagnosis) -> str:
+    """Return the verdict as one line."""
     if found.root_cause is not None:
         return f"broken: {found.root_cause.title} ({found.root_cause.id}, {found.root_cause.layer.value})"
     if found.verdict is Overall.HEALTHY:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pvekit.cli.show_diagnosis import _headline as headline
+from pvekit.cli.show_diagnosis import headline
 from pvekit.model.hostchange import ChangeSet, FileChange, Stage
 from pvekit.model.hostlook import JournalState
 

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
+from pvekit.model.finding import Confidence, Remedy
 from pvekit.model.missing import Missing
 from pvekit.model.pci import Bdf
 from pvekit.passthrough import barmap
@@ -22,6 +23,7 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.knowledge import SIMPLEDRM_PVE, kernel_key
+from pvekit.passthrough.outcome import Outcome, failed, noted, passed, unknown
 
 _REFUSED = re.compile(
     rf"vfio[-_]pci {ADDRESS}: BAR (?P<bar>\d)(?=.*can't reserve)[^\[]*"
@@ -100,6 +102,28 @@ def free(iomem: Iomem | Missing, target: Target | Missing, devices: Devices | Mi
             return ()
         found += [item.line for item in barmap.owned(iomem, device.bdf)]
     return tuple(found)
+
+
+def judged(found: Holder | None, clear: tuple[Line, ...], kind: str, word: str, remedy: Remedy) -> Outcome | None:
+    """Return what the holder means for the check of one kind of framebuffer. ``clear`` as ``free`` tells it."""
+    if found is None:
+        return passed("no boot framebuffer lies in the card's BARs", *clear) if clear else None
+    if found.kind == "":
+        return unknown(
+            f"something holds a BAR of {found.device}, mostly the boot framebuffer; by which driver is open",
+            *found.evidence,
+            missing=("iomem.txt", "uname.txt"),
+        )
+    if found.kind is None:
+        return None
+    if found.kind != kind:
+        return passed(f"{found.kind} holds the BAR of {found.device}, not {word}", *found.evidence)
+    message = f"the host's boot framebuffer ({word}) holds a BAR of {found.device}, vfio-pci cannot have it"
+    if found.holds and found.read:
+        return failed(message, *found.evidence, remedy=remedy)
+    if found.holds or found.bound is None:
+        return failed(message, *found.evidence, remedy=remedy, confidence=Confidence.MEDIUM)
+    return noted(f"the host's console ({word}) is on {found.device} as long as no VM runs", *found.evidence)
 
 
 def _display(item: Said, devices: Devices | Missing) -> bool:

@@ -92,8 +92,8 @@ def _door(host: Host) -> NodeDoor:
     from pvekit.adapters.ssh import Target
 
     user, address, port = split_host(host.name)
-    keys = _pinned(host, address, port)
-    target = Target(host.name, address, port, user, keys, host.key or _own_key(), attempt_seconds=_ATTEMPT_SECONDS)
+    keys = pinned_keys(host, address, port)
+    target = Target(host.name, address, port, user, keys, host.key or own_key(), attempt_seconds=_ATTEMPT_SECONDS)
     return NodeDoor(host.name, target, sudo=host.sudo and user != "root")
 
 
@@ -110,7 +110,8 @@ def split_host(text: str) -> tuple[str, str, int]:
     return found["user"] or "root", found["six"] or found["name"], port
 
 
-def _pinned(host: Host, address: str, port: int) -> tuple[HostKey, ...]:
+def pinned_keys(host: Host, address: str, port: int) -> tuple[HostKey, ...]:
+    """Return the host keys that are accepted. Raises PreflightRefused when none is known."""
     from pvekit.adapters.knownhosts import known_files, known_keys
     from pvekit.adapters.sshkeys import parse_host_key
 
@@ -131,7 +132,7 @@ def _pinned(host: Host, address: str, port: int) -> tuple[HostKey, ...]:
     return keys
 
 
-def _own_key() -> Path | None:
+def own_key() -> Path | None:
     """Return the user's own key file; None leaves the login to the ssh-agent."""
     if os.environ.get("SSH_AUTH_SOCK"):
         return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pvekit.model.inventory import Host as Machine
 from pvekit.model.inventory import Inventory
-from pvekit.workflows.collect import HERE, Host, _own_key, _pinned, split_host
+from pvekit.workflows.collect import HERE, Host, own_key, pinned_keys, split_host
 
 if TYPE_CHECKING:
     from pvekit.adapters.nodessh import NodeDoor
@@ -61,9 +61,9 @@ def reach(host: Host) -> Reached:
     if node is not None:
         return node
     user, address, port = split_host(host.name)
-    keys = _pinned(host, address, port)
+    keys = pinned_keys(host, address, port)
     # Changing the host needs root: any other user goes through sudo.
-    return Reached(host.name, user, address, port, keys, host.key or _own_key(), sudo=user != "root")
+    return Reached(host.name, user, address, port, keys, host.key or own_key(), sudo=user != "root")
 
 
 def _node(host: Host) -> Reached | None:

@@ -11,7 +11,7 @@ FB-01; the owner in ``/proc/iomem`` or the kernel's version tell them apart.
 
 from __future__ import annotations
 
-from pvekit.model.finding import Confidence, Layer, Remedy
+from pvekit.model.finding import Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough import barmap, bootfb
 from pvekit.passthrough.facts.cmdline import Cmdline
@@ -21,7 +21,7 @@ from pvekit.passthrough.facts.kernel import Kernel
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
-from pvekit.passthrough.outcome import Outcome, failed, noted, passed, unknown
+from pvekit.passthrough.outcome import Outcome
 
 TITLE = "The host's simple-framebuffer (BOOTFB, simpledrm) holds a BAR of the card"
 LAYER = Layer.FRAMEBUFFER
@@ -44,22 +44,4 @@ def check(
 ) -> Outcome | None:  # fmt: skip
     """Look for the simple-framebuffer device in the target's BARs."""
     found = bootfb.holder(log, iomem, target, kernel, cmdline, devices, start)
-    if found is None:
-        clear = bootfb.free(iomem, target, devices)
-        return passed("no boot framebuffer lies in the card's BARs", *clear) if clear else None
-    if found.kind == "":
-        return unknown(
-            f"something holds a BAR of {found.device}, mostly the boot framebuffer; by which driver is open",
-            *found.evidence,
-            missing=("iomem.txt", "uname.txt"),
-        )
-    if found.kind is None:
-        return None
-    if found.kind != barmap.SIMPLE:
-        return passed(f"{found.kind} holds the BAR of {found.device}, not a simple-framebuffer", *found.evidence)
-    message = f"the boot framebuffer (simple-framebuffer) holds a BAR of {found.device}, vfio-pci cannot have it"
-    if found.holds and found.read:
-        return failed(message, *found.evidence, remedy=_REMEDY)
-    if found.holds or found.bound is None:
-        return failed(message, *found.evidence, remedy=_REMEDY, confidence=Confidence.MEDIUM)
-    return noted(f"the host's console (simple-framebuffer) is on {found.device} as long as no VM runs", *found.evidence)
+    return bootfb.judged(found, bootfb.free(iomem, target, devices), barmap.SIMPLE, "simple-framebuffer", _REMEDY)

@@ -7,7 +7,7 @@ shows ``vesafb`` inside a BAR of the card; ``fb0: VESA VGA frame buffer device``
 
 from __future__ import annotations
 
-from pvekit.model.finding import Confidence, Layer, Remedy
+from pvekit.model.finding import Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough import barmap, bootfb
 from pvekit.passthrough.facts.cmdline import Cmdline
@@ -17,7 +17,7 @@ from pvekit.passthrough.facts.kernel import Kernel
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
-from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.outcome import Outcome
 
 TITLE = "The host's vesafb driver holds a BAR of the card"
 LAYER = Layer.FRAMEBUFFER
@@ -35,16 +35,6 @@ def check(
 ) -> Outcome | None:  # fmt: skip
     """Look for vesafb in the target's BARs."""
     found = bootfb.holder(log, iomem, target, kernel, cmdline, devices, start)
-    if found is None:
-        clear = bootfb.free(iomem, target, devices)
-        return passed("no boot framebuffer lies in the card's BARs", *clear) if clear else None
-    if not found.kind:
+    if found is not None and not found.kind:
         return None
-    if found.kind != barmap.VESA:
-        return passed(f"{found.kind} holds the BAR of {found.device}, not vesafb", *found.evidence)
-    message = f"vesafb holds a BAR of {found.device}, vfio-pci cannot have it"
-    if found.holds and found.read:
-        return failed(message, *found.evidence, remedy=_REMEDY)
-    if found.holds or found.bound is None:
-        return failed(message, *found.evidence, remedy=_REMEDY, confidence=Confidence.MEDIUM)
-    return noted(f"the host's console (vesafb) is on {found.device} as long as no VM runs", *found.evidence)
+    return bootfb.judged(found, bootfb.free(iomem, target, devices), barmap.VESA, "vesafb", _REMEDY)
