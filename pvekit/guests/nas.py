@@ -33,7 +33,8 @@ def _promises(name: str, pool: Pool) -> tuple[str, ...]:
     """Return what the plan says about disks that may be made into a pool."""
     if not pool.create_on:
         return ()
-    return (f"{name}: if {', '.join(pool.create_on)} are empty, they become the pool {pool.name}",)
+    become = "is empty, it becomes" if len(pool.create_on) == 1 else "are empty, they become"
+    return (f"{name}: if {', '.join(pool.create_on)} {become} the pool {pool.name}",)
 
 
 def _provisioning(base: Provisioning, nas: Nas) -> Provisioning:
