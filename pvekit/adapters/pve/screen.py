@@ -11,12 +11,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed
-
 from pvekit.adapters import rfb
 from pvekit.adapters.pve.client import Pve
 from pvekit.adapters.pve.facts import status
-from pvekit.adapters.pve.websocket import open_websocket
+from pvekit.adapters.pve.websocket import WebSocketClosed, open_websocket
 from pvekit.model.errors import ApiError
 from pvekit.model.picture import Picture
 
@@ -85,15 +83,14 @@ def _grab(pve: Pve, path: str, where: str, deadline: float) -> Picture:
 
         def receive() -> bytes:
             try:
-                data = socket.recv(timeout=left())
-            except ConnectionClosed:
+                return socket.recv(left())
+            except WebSocketClosed:
                 return b""
-            return data.encode() if isinstance(data, str) else data
 
         def send(data: bytes) -> None:
             try:
                 socket.send(data)
-            except ConnectionClosed as closed:
+            except WebSocketClosed as closed:
                 raise rfb.RfbEnded("the server closed the connection") from closed
 
         return rfb.grab(rfb.Stream(receive, send), str(ticket.get("password") or ticket["ticket"]))

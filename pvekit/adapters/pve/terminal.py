@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 from types import TracebackType
 
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection
-
 from pvekit.adapters.pve.client import Pve
-from pvekit.adapters.pve.websocket import open_websocket
+from pvekit.adapters.pve.websocket import WebSocket, WebSocketClosed, open_websocket
 from pvekit.model.errors import ApiError, HostUnreachable
 
 KEEPALIVE = 30.0
@@ -19,7 +16,7 @@ KEEPALIVE = 30.0
 class Console:
     """Both directions of a console. ``recv`` and ``send`` may be used from two threads."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: WebSocket) -> None:
         """Use ``console``."""
         self._connection = connection
         self._stack = contextlib.ExitStack()
@@ -37,12 +34,11 @@ class Console:
     def recv(self, timeout: float | None = None) -> bytes | None:
         """Return what the guest wrote; None when ``timeout`` seconds pass; empty bytes once the console is closed."""
         try:
-            data = self._connection.recv(timeout=timeout)
+            return self._connection.recv(timeout)
         except TimeoutError:
             return None
-        except ConnectionClosed:
+        except WebSocketClosed:
             return b""
-        return data.encode() if isinstance(data, str) else data
 
     def send(self, data: bytes) -> None:
         """Type UTF-8 text into the console. HostUnreachable once it is closed."""
@@ -63,7 +59,7 @@ class Console:
 
     def log_in(self, line: str, where: str, timeout: float) -> None:
         """Present the ticket. ApiError if termproxy does not take it."""
-        with contextlib.suppress(ConnectionClosed):
+        with contextlib.suppress(WebSocketClosed):
             self._connection.send(line)
         greeting = self.recv(timeout)
         if not greeting or not greeting.startswith(b"OK"):
@@ -81,7 +77,7 @@ class Console:
     def _frame(self, text: str) -> None:
         try:
             self._connection.send(text)
-        except ConnectionClosed as error:
+        except WebSocketClosed as error:
             raise HostUnreachable("the console was closed by the server", hint="Open it again.") from error
 
 
