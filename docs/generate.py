@@ -67,7 +67,8 @@ def _group(words: Row, command: click.Command) -> str:
 
 
 def _command(words: Row, command: click.Command) -> str:
-    context = click.Context(command, info_name=" ".join(words))
+    # Click remembers each command's help option as it is first asked for
+    context = click.Context(command, info_name=" ".join(words), help_option_names=["-h", "--help"])
     usage = " ".join(command.collect_usage_pieces(context))
     text = (
         f"## {' '.join(words)}\n\n```text\n{' '.join(words)} {usage}\n```\n\n{inspect.cleandoc(command.help or '')}\n"
@@ -242,6 +243,9 @@ vms:
     firmware: ovmf
     tpm: true
     start: {order: 1}
+    gpus: [card]
+gpus:
+  card: {match: {id: "10de:1c07"}}
 """ % ("0" * 64)
 
 
@@ -261,6 +265,7 @@ def privileges_page() -> str:
     actions = list(plan_for(stack.name, vms, facts).actions)
     change = Change("memory", "1024", "2048")
     actions += [Action(verb.value, verb, "vm", (change,)) for verb in (Verb.CONFIGURE, Verb.RESIZE, Verb.RESTART)]
+    actions += [Action("mapping:sample-card", Verb.MAPPING, ""), Action("prove", Verb.PROVE, "vm")]
     found: dict[tuple[str, str], dict[str, set[str]]] = {}
     for name, version in (("8.4", (8, 4)), ("9", (9, 2))):
         for need in needs(actions, {vm.name: vm for vm in vms}, version):
@@ -287,6 +292,10 @@ _PRIVILEGES_TAIL = """
 `Sys.Audit` on `/nodes/NODE` is not needed, but lets the plan judge memory and processors. In Proxmox VE a role on a
 path takes the place of what is inherited from above; it does not add to it. Several roles on one path add up.
 `VM.GuestAgent.Unrestricted` is taken instead of the two smaller privileges of the guest agent.
+
+A stack with `gpus:` also needs `Sys.Audit` on `/`, to see the devices of its nodes. A Windows VM with a card needs
+`VM.GuestAgent.Unrestricted`: Windows tells its devices to a program only. Without cards, nothing on `/mapping/pci` is
+needed.
 
 Other commands need what PVE's API asks for them: `pvekit snapshot` `VM.Snapshot`, `pvekit rollback`
 `VM.Snapshot.Rollback` (and `VM.PowerMgmt`), `pvekit console` `VM.Console`, `pvekit down` `VM.Allocate` and

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pvekit.cli.options import json_option, yes_option
+from pvekit.cli.passthrough_options import FILE, address, host_options
 from pvekit.model.pci import Bdf
 
 if TYPE_CHECKING:
@@ -20,40 +21,11 @@ if TYPE_CHECKING:
 
 CHANGES = 2
 """Exit code of plan when there is something to do."""
-_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> Bdf | None:
-    """Return the address."""
-    try:
-        return None if value is None else Bdf.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}. Write it as lspci does: 01:00.0 or 0000:01:00.0", ctx, param) from error
-
-
-def _host(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add HOST and how it is reached; the function gets it as ``host``, and ``root`` for tests."""
-
-    @functools.wraps(function)
-    def wrapped(*, name: str, host_key: str, key: Path | None, stack: Path | None, **others: Any) -> Any:
-        from pvekit.workflows.collect import HERE, Host
-
-        return function(host=Host(name, host_key, key, name != HERE and not _is_root(name), stack), **others)
-
-    for option in (
-        click.option("--root", default="", hidden=True, help="Work on a tree there instead of the host itself."),
-        click.option("-s", "--stack", type=_FILE, help="HOST is a node of this stack file (host: ssh: nodes:)."),
-        click.option("--key", type=_FILE, help="The private key to log in with. Default: the ssh-agent, or your own."),
-        click.option("--host-key", metavar="LINE", default="", help="The host's public key. Default: known_hosts."),
-        click.argument("name", metavar="HOST"),
-    ):
-        wrapped = option(wrapped)
-    return wrapped
-
-
-def _is_root(name: str) -> bool:
-    user, at, _ = name.rpartition("@")
-    return not at or user == "root"
+def _addresses(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[Bdf, ...]:
+    """Return the addresses."""
+    return tuple(bdf for value in values if (bdf := address(ctx, param, value)) is not None)
 
 
 def _wish(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,6 +47,8 @@ def _wish(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--evidence", type=click.Path(exists=True, path_type=Path), metavar="BUNDLE",
                      help="What collect wrote before, instead of asking the host again."),
+        click.option("--accept-loss", "accept", multiple=True, callback=_addresses, metavar="BDF",
+                     help="The host can be without this device of the card's IOMMU group."),
         click.option("--blacklist", multiple=True, metavar="MODULE", help="Never load this module of the host."),
         click.option("--tidy", is_flag=True, help="Also take out options of old guides that do nothing or harm."),
         click.option("--pt", is_flag=True, help="Also set iommu=pt."),
@@ -84,7 +58,7 @@ def _wish(function: Callable[..., Any]) -> Callable[..., Any]:
                      help="With --trial: this host, or host:port, has to answer."),
         click.option("--trial", is_flag=True, help="A boot that undoes itself unless you confirm it (GRUB)."),
         click.option("--vm", "vmid", type=click.IntRange(100), metavar="VMID", help="The VM that gets the card."),
-        click.option("--device", callback=_address, metavar="BDF", help="The card, as lspci names it."),
+        click.option("--device", callback=address, metavar="BDF", help="The card, as lspci names it."),
     ):  # fmt: skip
         wrapped = option(wrapped)
     return wrapped
@@ -93,33 +67,34 @@ def _wish(function: Callable[..., Any]) -> Callable[..., Any]:
 def _wish_of(others: dict[str, Any]) -> Wish:
     from pvekit.passthrough.changes import Wish
 
-    names = ("binding", "trial", "pt", "tidy", "blacklist", "address")
+    names = ("binding", "trial", "pt", "tidy", "blacklist", "address", "accept")
     return Wish(**{name: others.pop(name) for name in names})
 
 
 @click.command()
-@_host
+@host_options
 @_wish
 @json_option
-@click.option("-o", "--out", type=_FILE, help="Write the change set here, for playbooks/passthrough.yml.")
+@click.option("-o", "--out", type=FILE, help="Write the change set here, for playbooks/passthrough.yml.")
 def plan(host: Host, root: str, make: Callable[[], Repair], as_json: bool, out: Path | None) -> int:  # noqa: ARG001
     """Show what would be changed on a host for its card, and change nothing.
 
-    HOST is [user@]address[:port], a node of the stack file, or local. Exit code 0: nothing to do, 2: changes, 1 and
-    others: errors.
+    HOST is [user@]address[:port], a node of the stack file, or local. Exit code 0: nothing to do, 2: changes, 8: the
+    host would lose what it needs, 1 and others: errors.
     """
     from pvekit.cli import show_repair
     from pvekit.workflows import repair
 
     made = make()
+    click.echo(show_repair.plan_json(made) if as_json else show_repair.plan_text(made))
+    repair.refuse_losses(made)
     if out is not None:
         repair.write_changes(made, out)
-    click.echo(show_repair.plan_json(made) if as_json else show_repair.plan_text(made))
     return 0 if made.changes.empty else CHANGES
 
 
 @click.command()
-@_host
+@host_options
 @_wish
 @yes_option
 @click.option("--reboot", is_flag=True, help="Restart the host when it is done.")
@@ -140,6 +115,7 @@ def apply(host: Host, root: str, make: Callable[[], Repair], yes: bool, reboot: 
         return 0
     made = make()
     click.echo(show_repair.plan_text(made))
+    repair.refuse_losses(made)
     if made.changes.empty:
         return 0
     if not yes:
@@ -158,7 +134,7 @@ def _tell(event: Event) -> None:
 
 
 @click.command()
-@_host
+@host_options
 @click.option("--leave", multiple=True, metavar="PATH", help="Keep this file as it is now.")
 @yes_option
 def rollback(host: Host, root: str, leave: tuple[str, ...], yes: bool) -> int:
@@ -181,7 +157,7 @@ def rollback(host: Host, root: str, leave: tuple[str, ...], yes: bool) -> int:
 
 
 @click.command()
-@_host
+@host_options
 def confirm(host: Host, root: str) -> int:
     """Keep what the trial boot showed: from now on every boot uses it."""
     from pvekit.cli import show_repair
@@ -195,7 +171,7 @@ def confirm(host: Host, root: str) -> int:
 
 
 @click.command()
-@_host
+@host_options
 @json_option
 def status(host: Host, root: str, as_json: bool) -> int:
     """Show how far the last change set on a host got.

@@ -21,6 +21,7 @@ _WORD = {
     Verb.SETTLE: "detach the seed",
     Verb.UNSEED: "delete the seed",
     Verb.RESIZE: "grow",
+    Verb.PROVE: "look for the cards in the guest",
 }
 
 
@@ -30,10 +31,18 @@ def plan_text(plan: Plan, *, budget: bool = False) -> str:
         lines = ["", *_cost_lines(plan), ""] if budget and plan.budgets else []
         return "\n".join([f"{plan.stack}: no changes.", *lines, *_notes(plan.notes)]).rstrip()
     lines = [f"{plan.stack}: {_count(plan.actions)}", ""]
+    hosts = [action for action in plan.actions if action.verb is Verb.HOSTGPU]
+    if hosts:
+        from pvekit.cli.show_gpuhost import host_lines
+
+        lines += host_lines(hosts, "  ")
     for action in plan.actions:
         if action.verb is Verb.IMAGE:
             _, image, storage, node = action.id.split(":")
             lines.append(f"  image {image}: on storage {storage} of {node}, brought there if it is not yet")
+    for action in plan.actions:
+        if action.verb is Verb.MAPPING:
+            lines += _mapping_lines(action)
     lines += root_lines([a for a in plan.actions if a.verb is Verb.ROOT and not a.vm], "  ")
     for vm in dict.fromkeys(a.vm for a in plan.actions if a.vm):
         lines += _vm_lines(vm, plan.of(vm))
@@ -48,9 +57,23 @@ def _count(actions: Sequence[Action]) -> str:
     others = {a.vm for a in actions if a.vm} - {a.vm for a in actions if a.verb is Verb.CREATE}
     parts = [f"{new} VM{'s' if new != 1 else ''} to create"] if new else []
     parts += [f"{len(others)} VM{'s' if len(others) != 1 else ''} to change"] if others else []
+    hosts = [a for a in actions if a.verb is Verb.HOSTGPU]
+    parts += [f"{len(hosts)} node{'s' if len(hosts) != 1 else ''} to make ready for cards"] if hosts else []
+    maps = [a for a in actions if a.verb is Verb.MAPPING]
+    parts += [f"{len(maps)} resource mapping{'s' if len(maps) != 1 else ''} to write"] if maps else []
     nodes = {a.id for a in actions if a.verb is Verb.ROOT and not a.vm}
     parts += [f"{len(nodes)} setting{'s' if len(nodes) != 1 else ''} of nodes to change"] if nodes else []
     return ", ".join(parts)
+
+
+def _mapping_lines(action: Action) -> list[str]:
+    lines = [f"  resource mapping {action.id.partition(':')[2]}: {action.why}"]
+    for change in action.changes:
+        if change.before is None:
+            lines.append(f"      {change.after}")
+        else:
+            lines += [f"      {change.before}", f"        -> {change.after or '(removed)'}"]
+    return lines
 
 
 def _vm_lines(vm: str, actions: Sequence[Action]) -> list[str]:

@@ -30,7 +30,9 @@ def plan_text(repair: Repair) -> str:
     """Return what would change, for a person to read."""
     changes = repair.changes
     lines = [headline(repair.diagnosis), f"this host starts with {repair.look.loader} ({repair.look.loader_why})"]
-    if changes.empty:
+    if changes.refused:
+        lines += ["", "nothing is changed: the host would lose what it needs"]
+    elif changes.empty:
         lines += ["", "nothing to change on this host"]
     for change in changes.files:
         lines += ["", *_file(change)]

@@ -14,11 +14,12 @@ def root_lines(actions: Iterable[Action], indent: str) -> list[str]:
     for action in actions:
         lines.append(f"{indent}root step (by SSH): {action.why}")
         for change in action.changes:
-            lines += [f"{indent}  {line}" for line in _change(change)]
+            lines += [f"{indent}  {line}" for line in change_lines(change)]
     return lines
 
 
-def _change(change: Change) -> list[str]:
+def change_lines(change: Change) -> list[str]:
+    """Return one change: a value on one line, a file line by line."""
     if not _is_text(change):
         after = "(removed)" if change.after is None else change.after
         before = "(not set)" if change.before is None else change.before

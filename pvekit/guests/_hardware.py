@@ -8,8 +8,9 @@ from typing import Any
 
 from pvekit.model.desired import DesiredDisk, mac_for
 from pvekit.model.mark import stack_tag, vm_tag
+from pvekit.model.pcimap import mapping_name
 from pvekit.model.properties import Net
-from pvekit.model.stack import Disk, Nic, SecretRef, Stack, Vm
+from pvekit.model.stack import Disk, Nic, SecretRef, Stack, Vm, VmGpu
 
 
 def tags_of(stack: Stack, vm: Vm) -> tuple[str, ...]:
@@ -61,6 +62,7 @@ def common(stack: Stack, vm: Vm, macs: tuple[str, ...]) -> dict[str, str]:
     startup = ",".join(f"{key}={value}" for key, value in start.items() if value is not None)
     if startup:
         config["startup"] = startup
+    config |= {f"hostpci{number}": _card(stack, card) for number, card in enumerate(vm.gpus)}
     return config | {nic.slot: _nic(nic, mac) for nic, mac in zip(vm.nics, macs, strict=True)}
 
 
@@ -80,6 +82,17 @@ def own_keys(vm: Vm, config: Mapping[str, str], macs: tuple[str, ...]) -> dict[s
 def left_keys(vm: Vm) -> frozenset[str]:
     """Return the keys that stay as PVE has them."""
     return frozenset(key for key, value in vm.pve.items() if value is None)
+
+
+def _card(stack: Stack, card: VmGpu) -> str:
+    parts = [f"mapping={mapping_name(stack.name, card.name)}", "pcie=1"]
+    if not card.rombar:
+        parts.append("rombar=0")
+    if card.romfile is not None:
+        parts.append(f"romfile={card.romfile}")
+    if card.primary:
+        parts.append("x-vga=1")
+    return ",".join(parts)
 
 
 def _nic(nic: Nic, mac: str) -> str:

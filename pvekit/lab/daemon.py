@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     settings = Settings(
         state=options.state.resolve(), nodes=tuple(options.node or ("pve",)), latency=options.latency / 1000,
         delays=parse_delays(options.delay or os.environ.get("PVEKIT_LAB_DELAY", "")), cpus=options.cpus,
-        memory=options.memory << 20, pci=options.pci,
+        memory=options.memory << 20, pci=options.pci or _pci_of_environment(),
         hardware=read_hardware(options.hardware) if options.hardware is not None else None,
     )  # fmt: skip
     lab = open_lab(settings, hollow=options.hollow, boot_seconds=options.boot_seconds)
@@ -114,6 +114,12 @@ def main(argv: list[str] | None = None) -> int:
         server.server_close()
         (settings.state / "daemon.json").unlink(missing_ok=True)
     return 0
+
+
+def _pci_of_environment() -> Path | None:
+    """Return the list of devices that PVEKIT_LAB_PCI names."""
+    name = os.environ.get("PVEKIT_LAB_PCI", "")
+    return Path(name).resolve() if name else None
 
 
 def _write_pidfile(state: Path, server: LabServer, *, hollow: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,12 +33,25 @@ def demand_display(vmid: int, config: Mapping[str, str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """A PCI device of the node that a VM gets: vendor and device (``10de:1c07``), class, and QEMU's device instead.
+
+    ``stand_in`` is empty for a device that QEMU has nothing like.
+    """
+
+    id: str
+    pci_class: str
+    stand_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class VmStart:
     """All that is needed to start a VM.
 
     ``config`` is the effective PVE configuration (``cores`` is ``"2"``, ``scsi0`` is
     ``"local:100/vm-100-disk-0.qcow2"``), ``volumes`` the absolute path of every volume id named in it, ``address``
-    the loopback address that the guest's ports are forwarded to.
+    the loopback address that the guest's ports are forwarded to, ``cards`` the functions of every PCI device that the
+    VM gets, by key.
     """
 
     vmid: int
@@ -46,6 +59,7 @@ class VmStart:
     config: Mapping[str, str]
     volumes: Mapping[str, Path]
     address: str
+    cards: Mapping[str, tuple[Passed, ...]] = field(default_factory=dict)
 
 
 class Machines(Protocol):

@@ -19,7 +19,7 @@ from typing import Any
 from pvekit.lab import hollow_screen
 from pvekit.lab.doors import DoorError, Log, VmStart, demand_display
 from pvekit.lab.hollow_disks import HollowDisks
-from pvekit.lab.hollow_guest import ANSWERS
+from pvekit.lab.hollow_guest import ANSWERS, pci_files
 from pvekit.lab.hollow_stats import counted
 from pvekit.lab.store import write_atomic
 from pvekit.model.picture import Picture
@@ -83,7 +83,7 @@ class HollowMachines:
         with self._lock:
             self._running[vm.vmid] = {
                 "since": time.time(), "paused": False, "config": dict(vm.config), "name": vm.name, "files": {},
-                "keys": [],
+                "keys": [], "cards": [each.id for key in sorted(vm.cards) for each in vm.cards[key]],
             }  # fmt: skip
             self._save(vm.vmid)
 
@@ -184,7 +184,7 @@ class HollowMachines:
 
     def _open_file(self, vmid: int, state: dict[str, Any], path: str, mode: str) -> int:
         written = {name: base64.b64decode(text) for name, text in state["files"].items()}
-        files = {**guest_files(vmid, state["name"]), **written}
+        files = {**guest_files(vmid, state["name"]), **pci_files(state.get("cards", [])), **written}
         if "w" not in mode and path not in files:
             raise DoorError(f"failed to open file '{path}' (mode: '{mode}'): No such file or directory")
         self._handles += 1

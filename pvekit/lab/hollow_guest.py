@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Answer = Callable[[int, Mapping[str, Any]], Any]
@@ -26,6 +26,20 @@ def _interfaces(_vmid: int, state: Mapping[str, Any]) -> list[dict[str, Any]]:
                  "ip-addresses": addresses if key == "net0" else []}
             )  # fmt: skip
     return found
+
+
+def pci_files(cards: Sequence[str]) -> dict[str, bytes]:
+    """Return what a hollow guest says about the cards that it was given: each has 16 MiB and no driver."""
+    files: dict[str, bytes] = {}
+    lines = []
+    for number, card in enumerate(cards):
+        start = 0xE0000000 + (number << 24)
+        spans = "\t".join(["0"] * 6)
+        line = f"{number + 1:02x}00\t{card.replace(':', '')}\t0\t{start:x}\t{spans}\t{1 << 24:x}\t{spans}\t\n"
+        lines.append(line)
+        resource = f"{start:#018x} {start + (1 << 24) - 1:#018x} {0x40200:#018x}\n"
+        files[f"/sys/bus/pci/devices/0000:{number + 1:02x}:00.0/resource"] = resource.encode()
+    return {"/proc/bus/pci/devices": "".join(lines).encode(), **files}
 
 
 _OS = {

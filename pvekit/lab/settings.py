@@ -28,7 +28,11 @@ class Settings:
     memory: int = 0
     """Bytes of RAM as the API tells them; 0 asks the host."""
     pci: Path | None = None
-    """A JSON list of PCI devices in the API's form, instead of the machine's own."""
+    """A JSON list of PCI devices in the API's form, instead of the machine's own.
+
+    Two more keys: ``stand-in`` names a device of QEMU's that VMs get instead (see ``node.pci.STAND_INS``), ``node`` the
+    only node that has the device.
+    """
     hardware: Hardware | None = None
     """A machine to be told about instead of this one."""
 

@@ -14,6 +14,8 @@ from pvekit.model.stack.secret import SecretRef
 from pvekit.model.stack.values import Vm
 
 SEED_SLOT = "ide2"
+FIRST_DISPLAY = ",x-vga=1"
+"""The end of a card's value that makes it the VM's first display."""
 SETUP_SLOT, ANSWER_SLOT = "sata0", "sata1"
 """CD drives: of a cloud-init seed; of a setup CD and the answers to its questions (SATA, which Windows can read)."""
 
@@ -166,11 +168,26 @@ class DesiredVm:
     def at(self, stage: Stage | None) -> DesiredVm:
         """Return how the VM should be while it has come so far (None: it does not exist yet).
 
-        Until a system is installed, its setup CD comes second in the boot order: an empty disk falls through to it.
+        Until a system is installed, its setup CD comes second in the boot order: an empty disk falls through to it. And
+        no card is its first display, so that PVE has a console, of which pictures can be taken.
         """
         if self.install is None or stage not in (None, Stage.CREATED):
             return self
-        return replace(self, config={**self.config, "boot": f"{self.boot};{SETUP_SLOT}"})
+        return replace(self, config={**self.config, "boot": f"{self.boot};{SETUP_SLOT}", **self._secondary})
+
+    @property
+    def _secondary(self) -> dict[str, str]:
+        """Return the cards that are the first display, as they are until a system is installed."""
+        return {key: value.replace(FIRST_DISPLAY, "") for key, value in self.first_displays.items()}
+
+    @property
+    def first_displays(self) -> dict[str, str]:
+        """Return the cards that are the VM's first display, by key."""
+        return {
+            key: value
+            for key, value in self.config.items()
+            if key.startswith("hostpci") and value.endswith(FIRST_DISPLAY)
+        }
 
     @property
     def seed_slot(self) -> str:

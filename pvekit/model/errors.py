@@ -21,6 +21,7 @@
     ├── ProvisionFailed           13   a playbook failed (task, host, message)
     ├── BundleInvalid             14   evidence of a host cannot be read (missing, damaged, hostile archive)
     ├── LabError                  15   the embedded node cannot do it
+    ├── RebootNeeded              16   a node has to be restarted before the rest can be done
     └── Interrupted              130   Ctrl-C, after a clean end
 
 The number is the exit code. ``pvekit plan`` keeps 2 for "there are changes", so no error uses it; wrong
@@ -224,6 +225,12 @@ class LabError(PvekitError):
     """The embedded node cannot do it."""
 
     code = 15
+
+
+class RebootNeeded(PvekitError):
+    """A node has to be restarted before the rest can be done; all else is done."""
+
+    code = 16
 
 
 class Interrupted(PvekitError):

@@ -112,7 +112,8 @@ class Trial:
 class ChangeSet:
     """Everything that would be done on a host.
 
-    ``folder`` names the journal there; ``left`` is what only a person can change.
+    ``folder`` names the journal there; ``left`` is what only a person can change. ``refused`` is what the host would
+    lose for good reason to stop: then nothing else is in it.
     """
 
     id: str
@@ -122,6 +123,7 @@ class ChangeSet:
     risks: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     trial: Trial | None = None
+    refused: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -36,7 +36,7 @@ class Mark:
     ``provision`` is the digest of the inputs that were last provisioned, ``host_key`` the guest's public SSH host
     key as read through the agent, ``seed`` the volume id of the attached seed ISO (empty once it is gone), ``first``
     the digest of the settings of the first boot, which later changes of the stack file do not reach. ``root`` are the
-    keys, with commas, that the root step set.
+    keys, with commas, that the root step set; ``proof`` are the cards, with commas, that the guest was seen to have.
     """
 
     stack: str
@@ -48,6 +48,7 @@ class Mark:
     seed: str = ""
     first: str = ""
     root: str = ""
+    proof: str = ""
 
     def with_stage(self, stage: Stage, **fields: str) -> Mark:
         """Return the mark one stage further."""
@@ -84,7 +85,7 @@ def write(text: str, mark: Mark) -> str:
     """
     fields = {"stack": mark.stack, "vm": mark.vm, "kind": mark.kind, "stage": mark.stage.value}
     more = {"provision": mark.provision, "host_key": mark.host_key, "seed": mark.seed, "first": mark.first}
-    more["root"] = mark.root
+    more |= {"root": mark.root, "proof": mark.proof}
     body = json.dumps({**fields, **{key: value for key, value in more.items() if value}}, sort_keys=True)
     body = body.replace("<", "\\u003c").replace(">", "\\u003e").replace("--", "-\\u002d")
     own = strip(text)
@@ -111,6 +112,7 @@ def read(description: str) -> Mark | None:
             seed=str(fields.get("seed", "")),
             first=str(fields.get("first", "")),
             root=str(fields.get("root", "")),
+            proof=str(fields.get("proof", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

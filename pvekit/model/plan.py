@@ -16,6 +16,8 @@ from pvekit.model.budget import Budget
 class Verb(Enum):
     """What one action does, in the order in which a new VM meets them."""
 
+    HOSTGPU = "hostgpu"
+    MAPPING = "mapping"
     IMAGE = "image"
     SEED = "seed"
     CREATE = "create"
@@ -31,6 +33,7 @@ class Verb(Enum):
     UNSEED = "unseed"
     PROVISION = "provision"
     VERIFY = "verify"
+    PROVE = "prove"
 
 
 class Effect(Enum):

@@ -13,6 +13,7 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import HostPci, VmConfig, VmConfigs
 from pvekit.passthrough.logs import Log
+from pvekit.passthrough.pattern import Pattern
 
 ADDRESS = r"(?P<bdf>(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"
 """A PCI address inside a pattern."""
@@ -41,7 +42,7 @@ def is_target(bdf: Bdf, target: Target | Missing) -> bool | None:
     return bdf.slot in known
 
 
-def said_of_target(log: Log | Missing, pattern: re.Pattern[str], target: Target | Missing) -> list[Said]:
+def said_of_target(log: Log | Missing, pattern: Pattern, target: Target | Missing) -> list[Said]:
     """Return what a log says about the target; the pattern has an ``ADDRESS``.
 
     Where the target is unknown or only concluded, messages count that vfio says or that belong to the start of a VM:
@@ -50,11 +51,11 @@ def said_of_target(log: Log | Missing, pattern: re.Pattern[str], target: Target 
     return list(_said(log, pattern, target))
 
 
-def _said(log: Log | Missing, pattern: re.Pattern[str], target: Target | Missing) -> Iterator[Said]:
+def _said(log: Log | Missing, pattern: Pattern, target: Target | Missing) -> Iterator[Said]:
     if isinstance(log, Missing):
         return
     sure = not isinstance(target, Missing) and target.chosen and target.why not in _NOT_ALONE
-    for place, entry in enumerate(log.entries):
+    for place, entry in log.having(pattern):
         found = pattern.search(entry.text)
         if found is None:
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from pvekit.model.pci import Bdf
 from pvekit.passthrough.facts.devices import Device
 from pvekit.passthrough.facts.iomem import Iomem, Range
 from pvekit.passthrough.facts.windows import RootWindows, Window
+from pvekit.passthrough.pattern import Pattern
 
 _MEM = 0x200
 _PREFETCH = 0x2000
@@ -162,7 +162,7 @@ def add_up(devices: Iterable[Device], windows: RootWindows | Missing) -> Sum:
 
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SIZE = re.compile(r"(\d{1,9})\s*([KMGT]?)i?B?")
+_SIZE = Pattern(r"(\d{1,9})\s*([KMGT]?)i?B?")
 
 
 def size(text: str) -> int:

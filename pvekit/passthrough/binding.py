@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,8 +13,9 @@ from pvekit.passthrough.facts.modprobe import Modprobe
 from pvekit.passthrough.facts.parameters import Parameters
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import on_vfio
+from pvekit.passthrough.pattern import Pattern
 
-_ID = re.compile(r"(?:0x)?([0-9a-fA-F]{1,4}):(?:0x)?([0-9a-fA-F]{1,4})(?::[0-9a-fA-Fx]+){0,4}")
+_ID = Pattern(r"(?:0x)?([0-9a-fA-F]{1,4}):(?:0x)?([0-9a-fA-F]{1,4})(?::[0-9a-fA-Fx]+){0,4}")
 
 GPU_DRIVERS = frozenset(
     {"nouveau", "nvidia", "nvidiafb", "amdgpu", "radeon", "i915", "xe", "NovaCore", "nova_core", "ast", "bochs-drm"}

@@ -108,29 +108,43 @@ def _losses(
     """Return what is lost: by the host's own list where there is one, else by what the other files show."""
     found: list[Loss] = []
     notes: list[str] = []
+    settled: set[tuple[Bdf, str]] = set()
     if not isinstance(uses, Missing):
         gone = {device.bdf for device in taken}
         for use in uses.uses:
             if use.bdf not in gone:
                 continue
-            if use.what == CONSOLE and _other_console(use, uses, gone):
-                notes.append(f"{use.bdf} shows the host's console; another card shows one, too")
+            if use.what in _OTHER and _another(use, uses, gone):
+                notes.append(f"{use.bdf} {_OTHER[use.what]}")
+                settled.add((use.bdf, _KINDS[use.what]))
                 continue
-            found.append(Loss(use.bdf, _KINDS[use.what], f"{use.bdf} {_said(use)}", True, use.line))
+            found.append(Loss(use.bdf, _KINDS[use.what], said(use), True, use.line))
     for device in taken:
         for need in members.needs(device, devices, log, cmdline):
             known = not isinstance(uses, Missing) and not need.sure
-            if not known and all((loss.bdf, loss.kind) != (device.bdf, need.kind) for loss in found):
+            told = settled | {(loss.bdf, loss.kind) for loss in found}
+            if not known and (device.bdf, need.kind) not in told:
                 found.append(Loss(device.bdf, need.kind, need.text, need.sure, need.line))
     return tuple(dict.fromkeys(found)), tuple(notes)
 
 
-def _other_console(use: Use, uses: HostUses, gone: set[Bdf]) -> bool:
-    return any(other.what == CONSOLE and other.bdf not in gone and other.bdf != use.bdf for other in uses.uses)
+_OTHER = {
+    CONSOLE: "shows the host's console; another card shows one, too",
+    USB: "has a keyboard of the host; another controller has one, too",
+}
+"""Of these the host needs one only."""
+
+
+def _another(use: Use, uses: HostUses, gone: set[Bdf]) -> bool:
+    return any(other.what == use.what and other.bdf not in gone for other in uses.uses)
+
+
+def said(use: Use) -> str:
+    """Return a use in words, with the device."""
+    return f"{use.bdf} {_said(use)}"
 
 
 def _said(use: Use) -> str:
-    """Return a use in words."""
     word, _, rest = use.why.partition(" ")
     if use.what == NIC:
         return f"is the network card of the default route ({rest})" if word == "default-route" else f"carries {use.why}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
@@ -13,10 +12,11 @@ from pvekit.passthrough.facts.devices import Device, Devices
 from pvekit.passthrough.facts.iomem import Iomem
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.lspcitext import ADDRESS, address
+from pvekit.passthrough.pattern import Pattern
 
-_ASSIGNED = re.compile(rf"({ADDRESS}): BAR (\d): assigned to efifb")
-_AT = re.compile(r"(?:efifb|vesafb|simple-framebuffer\.0): framebuffer at 0x([0-9a-f]{1,16})")
-_BOOT_VGA = re.compile(rf"({ADDRESS}): vgaarb: setting as boot VGA device")
+_ASSIGNED = Pattern(rf"({ADDRESS}): BAR (\d): assigned to efifb")
+_AT = Pattern(r"(?:efifb|vesafb|simple-framebuffer\.0): framebuffer at 0x([0-9a-f]{1,16})")
+_BOOT_VGA = Pattern(rf"({ADDRESS}): vgaarb: setting as boot VGA device")
 
 
 @dataclass(frozen=True, slots=True)

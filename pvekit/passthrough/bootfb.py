@@ -6,7 +6,6 @@ kernel log and the kernel's version do, as far as they can.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
@@ -24,22 +23,23 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.knowledge import SIMPLEDRM_PVE, kernel_key
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
-_REFUSED = re.compile(
+_REFUSED = Pattern(
     rf"vfio[-_]pci {ADDRESS}: BAR (?P<bar>\d)(?=.*can't reserve)[^\[]*"
     r"\[mem 0x(?P<start>[0-9a-f]{1,16})-0x(?P<end>[0-9a-f]{1,16})"
 )
-BUSY = re.compile(
+BUSY = Pattern(
     rf"(?:vfio_region_(?:write|read)\(|Failed to mmap ){ADDRESS}"
     r"(?::region(?P<region>\d)\+.*failed: Device or resource busy| BAR (?P<bar>\d)\. Performance may be slow)"
 )
 """What QEMU says about a BAR that vfio-pci does not have for itself."""
-_ASSIGNED = re.compile(rf"{ADDRESS}: BAR \d: assigned to efifb")
-_BOOT_VGA = re.compile(rf"{ADDRESS}: vgaarb: setting as boot (?:VGA )?device")
-_EFIFB = re.compile(r"efifb: framebuffer at 0x(?P<at>[0-9a-f]+)")
-_VESAFB = re.compile(r"vesafb: framebuffer at 0x(?P<at>[0-9a-f]+)")
-_SIMPLEFB = re.compile(r"simple-framebuffer simple-framebuffer\.0: framebuffer at 0x(?P<at>[0-9a-f]+)")
-_SIMPLE = re.compile(
+_ASSIGNED = Pattern(rf"{ADDRESS}: BAR \d: assigned to efifb")
+_BOOT_VGA = Pattern(rf"{ADDRESS}: vgaarb: setting as boot (?:VGA )?device")
+_EFIFB = Pattern(r"efifb: framebuffer at 0x(?P<at>[0-9a-f]+)")
+_VESAFB = Pattern(r"vesafb: framebuffer at 0x(?P<at>[0-9a-f]+)")
+_SIMPLEFB = Pattern(r"simple-framebuffer simple-framebuffer\.0: framebuffer at 0x(?P<at>[0-9a-f]+)")
+_SIMPLE = Pattern(
     r"Initialized simpledrm |simpledrmdrmfb frame buffer device|simple-framebuffer simple-framebuffer\.0: "
 )
 _PICTURE = 1 << 20

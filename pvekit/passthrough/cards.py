@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pvekit.passthrough.pattern import Pattern
+
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -156,7 +158,7 @@ CARDS: tuple[Card, ...] = (
 """Every card that is known by name. No entry without a source: A2 and RTX 4060 Ti are left out for want of one."""
 
 
-_MAKER = re.compile(r"^(?:nvidia|amd|intel|geforce|tesla|radeon|quadro|arc|rtx|gtx)[\s_-]*(?=\w)")
+_MAKER = Pattern(r"^(?:nvidia|amd|intel|geforce|tesla|radeon|quadro|arc|rtx|gtx)[\s_-]*(?=\w)")
 _ALIASES = {
     "p106-100": "p106", "p106-090": "p106-90", "p106-6g": "p106", "1030": "gt1030", "550": "rx550", "570": "rx580",
     "580": "rx580", "590": "rx580", "rx570": "rx580", "rx590": "rx580", "6800": "rx6800", "rx6800xt": "rx6800",

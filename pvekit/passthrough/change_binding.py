@@ -16,11 +16,9 @@ from pvekit.passthrough.change_options import failed
 from pvekit.passthrough.facts import Facts
 from pvekit.passthrough.facts.cmdline import Cmdline
 from pvekit.passthrough.facts.devices import Device, Devices
-from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.modprobe import Modprobe
-from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
-from pvekit.passthrough.members import CONSOLE, NETWORK, STORAGE, members, needs, on_vfio
+from pvekit.passthrough.members import on_vfio
 
 CONF = "/etc/modprobe.d/zz-pvekit-vfio.conf"
 """The name matters: of several values for one module option the last file's counts."""
@@ -36,10 +34,9 @@ AUTO, IDS, OVERRIDE, NONE = "auto", "ids", "override", "none"
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The files for it, and what the person has to know. ``refused``: why it is not done."""
+    """The files for it. ``refused``: why it is not done."""
 
     files: tuple[FileChange, ...] = ()
-    risks: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
 
 
@@ -55,9 +52,6 @@ def decide(facts: Facts, diagnosis: Diagnosis, look: HostLook, *, how: str, blac
     given = [wanted_by(device, wanted_ids(modprobe, cmdline)) for device in functions]
     if all(given) and all(on_vfio(device) for device in functions) and not blacklist:
         return Binding()
-    lost, risks = _lost(facts, target, devices)
-    if lost:
-        return Binding(refused=lost)
     by_option = [entry for entry in wanted_ids(Missing("", ""), cmdline) if entry.option]
     unique = not any(same_id(device, devices) for device in functions)
     if how == AUTO:
@@ -77,23 +71,7 @@ def decide(facts: Facts, diagnosis: Diagnosis, look: HostLook, *, how: str, blac
     ]
     if files and look.initramfs == "dracut" and DRACUT not in look.files:
         files.append(FileChange(DRACUT, None, render("iommu/dracut.conf.j2", {}), why, mode="0644"))
-    return Binding(tuple(files), risks if files else ())
-
-
-def _lost(facts: Facts, target: Target, devices: Devices) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what the host cannot be without, and what it loses otherwise, when the card's group goes."""
-    log, cmdline = facts.get(KernelLog), facts.get(Cmdline)
-    concerned = list(target.functions)
-    for group in members(target, devices, facts.get(StartLog)):
-        concerned += [device for device in (*group.own, *group.strangers) if device not in concerned]
-    found = [need for device in concerned for need in needs(device, devices, log, cmdline) if need.sure]
-    vital = [need for need in found if need.kind in (NETWORK, STORAGE)]
-    rest = [need for need in found if need not in vital]
-    risks = tuple(
-        f"{need.text}: the screen stays dark, keep SSH or a serial console" if need.kind == CONSOLE else need.text
-        for need in rest
-    )
-    return tuple(f"the host cannot be without it: {need.text}" for need in vital), risks
+    return Binding(tuple(files))
 
 
 def native(functions: Sequence[Device]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pvekit.adapters.templates import render
@@ -11,6 +11,7 @@ from pvekit.model.finding import Diagnosis, Finding, Verdict
 from pvekit.model.hostchange import FileChange, Stage
 from pvekit.model.hostlook import GRUB, PROXMOX_GRUB, HostLook
 from pvekit.model.missing import Missing
+from pvekit.passthrough import change_tidy
 from pvekit.passthrough.facts import Facts
 from pvekit.passthrough.facts.acpi import AcpiTables
 from pvekit.passthrough.facts.boot import Boot
@@ -19,13 +20,15 @@ from pvekit.passthrough.facts.kernel import Kernel
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.processor import Processor
 from pvekit.passthrough.facts.translation import Translation
+from pvekit.passthrough.folklore import Leftover
 from pvekit.passthrough.knowledge import iommu_on_by_default
 from pvekit.passthrough.options import intel_iommu, maker_of, name_of, words_of
+from pvekit.passthrough.pattern import Pattern
 
 GRUB_FILE = "/etc/default/grub"
 DROP_IN = "/etc/default/grub.d/pvekit-passthrough.cfg"
 CMDLINE_FILE = "/etc/kernel/cmdline"
-_GRUB_LINE = re.compile(r"\s*(?:export\s+)?GRUB_CMDLINE_LINUX(?:_DEFAULT)?\+?=")
+_GRUB_LINE = Pattern(r"\s*(?:export\s+)?GRUB_CMDLINE_LINUX(?:_DEFAULT)?\+?=")
 _TYPO = "a wrong option here can keep the host from starting; the recovery entry of the boot menu does not have it"
 _OFF = {"iommu": "off", "intel_iommu": "off", "amd_iommu": "off", "acpi": "off", "intremap": "off"}
 _BARE_OFF = frozenset({"noapic", "nolapic", "nointremap"})
@@ -69,15 +72,16 @@ def written(facts: Facts, look: HostLook) -> tuple[Token, ...]:
     return boot.wanted.get(file, ())
 
 
-def decide(facts: Facts, diagnosis: Diagnosis, look: HostLook, *, pt: bool, tidy: bool) -> Options:
-    """Return what has to change among the options that are written down."""
+def decide(
+    facts: Facts, diagnosis: Diagnosis, look: HostLook, *, pt: bool, tidy: bool, idle: Iterable[Leftover] = ()
+) -> Options:  # fmt: skip
+    """Return what has to change among the options that are written down; ``idle`` is what serves nothing."""
     tokens = written(facts, look)
     replaced: dict[str, tuple[str, str]] = {}
     if (finding := failed(diagnosis, "KC-06")) is not None or (tidy and noted(diagnosis, "KC-06") is not None):
         why = f"KC-06: {finding.message}" if finding else "KC-06: it switches off a part of what passthrough needs"
         replaced |= {str(token): (_without_off(token), why) for token in tokens if _without_off(token) != str(token)}
-    if tidy:
-        replaced |= _folklore(tokens, diagnosis)
+    replaced |= change_tidy.words(idle, [token for token in tokens if str(token) not in replaced])
     left = [token for token in tokens if str(token) not in replaced]
     added = [*_iommu(facts, left), *_framebuffer(diagnosis, left)]
     if pt and not any(name_of(token) == "iommu" and "pt" in words_of(token) for token in left):
@@ -119,35 +123,6 @@ def _framebuffer(diagnosis: Diagnosis, tokens: Iterable[Token]) -> list[tuple[st
         if finding is not None and option not in known:
             return [(option, f"{check}: {finding.message}")]
     return []
-
-
-def _folklore(tokens: Iterable[Token], diagnosis: Diagnosis) -> dict[str, tuple[str, str]]:
-    """Return options that guides leave behind and that do nothing, or harm, on this host."""
-    rules: dict[str, Callable[[Token], bool]] = {
-        "KC-05": _does_nothing,
-        "KC-09": lambda token: bool(
-            {"pcie_aspm": {"off", "force"}, "pcie_port_pm": {"off"}, "pci": {"noacpi", "nocrs"}}.get(token.name, set())
-            & set(words_of(token))
-        ),
-        "GR-03": lambda token: token.name in ("pcie_acs_override", "pci_acs_override"),
-    }
-    found: dict[str, tuple[str, str]] = {}
-    for check, rule in rules.items():
-        finding = noted(diagnosis, check)
-        shared = check == "GR-03" and finding is not None and "holds other devices" in finding.message
-        if finding is not None and not shared:
-            found |= {str(token): ("", f"{check}: {finding.message}") for token in tokens if rule(token)}
-    return found
-
-
-def _does_nothing(token: Token) -> bool:
-    name, words = name_of(token), words_of(token)
-    return (
-        (name in ("amd_iommu", "iommu") and words == ("on",))
-        or (name == "intel_iommu" and words == ("pt",))
-        or name in ("vfio_pci_ids", "vfio_pci.id", "vfio.pci.ids")
-        or (name == "video" and re.search(r":off,\w+:off", token.value or "") is not None)
-    )
 
 
 def options_risk(options: Options) -> str:

@@ -7,7 +7,6 @@ Only what the diagnosis gives a reason for changes, and every change names it. W
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -15,9 +14,13 @@ from pvekit.model.bundle import Bundle
 from pvekit.model.finding import Confidence, Diagnosis, Layer, Overall, Verdict
 from pvekit.model.hostchange import ChangeSet, FileChange, Step
 from pvekit.model.hostlook import GRUB, PROXMOX_GRUB, PROXMOX_SYSTEMD_BOOT, HostLook
+from pvekit.model.pci import Bdf
 from pvekit.passthrough import change_binding, change_options, change_tidy, change_trial
+from pvekit.passthrough.change_losses import losses
 from pvekit.passthrough.change_options import Options, failed
 from pvekit.passthrough.facts import Facts
+from pvekit.passthrough.folklore import leftovers
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.sorting.sort import sort
 
 _LOADERS = (GRUB, PROXMOX_GRUB, PROXMOX_SYSTEMD_BOOT)
@@ -25,13 +28,16 @@ _CHANGED_HERE = frozenset({"KC-01", "KC-02", "KC-03", "KC-05", "KC-06", "FB-01",
                            "DB-01", "DB-02", "DB-03", "DB-04", "GR-06"})  # fmt: skip
 """Findings that a change set answers."""
 _LOOKED_AT = frozenset({"cmdline.txt", "default-grub.txt", "default-grub.d/", "kernel-cmdline.txt", "modules.txt"})
-_COPIED = re.compile(r"/etc/(?:modprobe\.d/|initramfs-tools/|dracut\.conf\.d/)")
+_COPIED = Pattern(r"/etc/(?:modprobe\.d/|initramfs-tools/|dracut\.conf\.d/)")
 """What an initramfs holds a copy of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the person asked for. ``binding`` is auto, ids, override or none; ``address`` has to answer in a trial."""
+    """What the person asked for. ``binding`` is auto, ids, override or none; ``address`` has to answer in a trial.
+
+    ``accept`` are devices that the host may lose.
+    """
 
     binding: str = change_binding.AUTO
     trial: bool = False
@@ -39,6 +45,7 @@ class Wish:
     tidy: bool = False
     blacklist: tuple[str, ...] = ()
     address: str = ""
+    accept: tuple[Bdf, ...] = ()
 
 
 def with_look(bundle: Bundle, look: HostLook) -> Bundle:
@@ -67,10 +74,14 @@ def changes(facts: Facts, diagnosis: Diagnosis, look: HostLook, wish: Wish) -> C
     """Return what would be done; an empty change set where there is nothing to do, or where it must not be done."""
     blocked = _blocked(diagnosis, look)
     none = ChangeSet("", "", left=blocked or _left(diagnosis))
+    lost = losses(facts, wish.accept)
+    if lost.refused:
+        return replace(none, left=(*lost.refused, *none.left), refused=lost.refused)
     asked = wish.pt or wish.tidy or wish.blacklist or wish.binding in (change_binding.IDS, change_binding.OVERRIDE)
     if blocked or (diagnosis.verdict is Overall.HEALTHY and not asked):
         return none
-    options = change_options.decide(facts, diagnosis, look, pt=wish.pt, tidy=wish.tidy)
+    idle = leftovers(facts, diagnosis) if wish.tidy else ()
+    options = change_options.decide(facts, diagnosis, look, pt=wish.pt, tidy=wish.tidy, idle=idle)
     binding = change_binding.Binding()
     works = diagnosis.verdict is Overall.HEALTHY and wish.binding == change_binding.AUTO and not wish.blacklist
     if wish.binding != change_binding.NONE and not works:
@@ -78,16 +89,15 @@ def changes(facts: Facts, diagnosis: Diagnosis, look: HostLook, wish: Wish) -> C
     other = change_options.overridden(look)
     if options.added and other and look.loader != PROXMOX_SYSTEMD_BOOT:
         return replace(none, left=(f"{other} is read after pvekit's file and sets the options anew; correct it",))
-    early = [*binding.files, *(change_tidy.files(diagnosis, look, taken=[f.path for f in binding.files])
-                               if wish.tidy else ())]  # fmt: skip
+    early = [*binding.files, *change_tidy.files(idle, look, taken=[file.path for file in binding.files])]
     late = change_options.files(options, look)
     rebuild = [*_rebuilds(early, diagnosis, look)]
     waits = _waits(facts, diagnosis, look)
     boot = () if waits and not (late or rebuild) else _boot_steps(bool(late), bool(rebuild), diagnosis, look)
-    left = (*waits, *binding.refused, *_left(diagnosis))
+    left = (*waits, *binding.refused, *_left(diagnosis), *change_tidy.by_hand(idle))
     if not (early or late or rebuild or boot):
         return replace(none, left=left)
-    made = ChangeSet("", "", (*early, *late), (*rebuild, *boot), binding.risks, left)
+    made = ChangeSet("", "", (*early, *late), (*rebuild, *boot), lost.risks, left)
     return _named(_with_trial(made, look, options, wish, rebuild=bool(rebuild)), look)
 
 

@@ -10,25 +10,24 @@ from dataclasses import dataclass, field, replace
 from pvekit.model.bundle import Line
 from pvekit.model.pci import Bdf
 from pvekit.passthrough.lspcitext import ADDRESS, Head, address, described, plain
+from pvekit.passthrough.pattern import Pattern
 
-_PATH = re.compile(rf"iommu_groups/(\d{{1,6}})/devices/({ADDRESS})")
-_PATH_BACK = re.compile(rf"({ADDRESS})/iommu_group\s*(?:->|:)\s*\S*?(\d{{1,6}})/?$")
-_FOLDER = re.compile(r"iommu_groups/(\d{1,6})(?:/devices)?/?:?(?:\s|$)")
-_GROUP = re.compile(r"(?i)\bgroup\b[\s:#=_-]{0,12}(\d{1,6}|\*)(?![\w.]|:[0-9a-f]{2})[\s:.,|=-]*(.*)$")
-_OURS = re.compile(rf"^\s*(\d{{1,6}})(?:\s*\|\s*|:?\s+)({ADDRESS})\b(.*)$")
-_LOG = re.compile(rf"({ADDRESS}): Adding to iommu group (\d{{1,6}})|Adding device ({ADDRESS}) to group (\d{{1,6}})")
-_IN_GROUP = re.compile(
-    rf"^[\W_]*(?:\[([0-9a-fA-F]{{4}}):([0-9a-fA-F]{{4}})\]\s+)?(?:\[R\]\s+)?({ADDRESS})(?![\w.])(.*)$"
-)
-_BARE = re.compile(rf"(?<![\w:.]){ADDRESS}(?![\w.])")
-_LS = re.compile(rf"^l[rwx-]{{9}}.*\s({ADDRESS}) -> ")
-_CUT = re.compile(r"^\W*(?:\.{2,}|…|-{2,}$|\W*(?:snip|snipped|cut|truncated|etc)\W*$)", re.I)
-_PROMPT = re.compile(r"^\S*[@~]\S*[#$]\s|^[#$]\s")
-_NOTHING = re.compile(
+_PATH = Pattern(rf"iommu_groups/(\d{{1,6}})/devices/({ADDRESS})")
+_PATH_BACK = Pattern(rf"({ADDRESS})/iommu_group\s*(?:->|:)\s*\S*?(\d{{1,6}})/?$")
+_FOLDER = Pattern(r"iommu_groups/(\d{1,6})(?:/devices)?/?:?(?:\s|$)")
+_GROUP = Pattern(r"(?i)\bgroup\b[\s:#=_-]{0,12}(\d{1,6}|\*)(?![\w.]|:[0-9a-f]{2})[\s:.,|=-]*(.*)$")
+_OURS = Pattern(rf"^\s*(\d{{1,6}})(?:\s*\|\s*|:?\s+)({ADDRESS})\b(.*)$")
+_LOG = Pattern(rf"({ADDRESS}): Adding to iommu group (\d{{1,6}})|Adding device ({ADDRESS}) to group (\d{{1,6}})")
+_IN_GROUP = Pattern(rf"^[\W_]*(?:\[([0-9a-fA-F]{{4}}):([0-9a-fA-F]{{4}})\]\s+)?(?:\[R\]\s+)?({ADDRESS})(?![\w.])(.*)$")
+_BARE = Pattern(rf"(?<![\w:.]){ADDRESS}(?![\w.])")
+_LS = Pattern(rf"^l[rwx-]{{9}}.*\s({ADDRESS}) -> ")
+_CUT = Pattern(r"^\W*(?:\.{2,}|…|-{2,}$|\W*(?:snip|snipped|cut|truncated|etc)\W*$)", re.I)
+_PROMPT = Pattern(r"^\S*[@~]\S*[#$]\s|^[#$]\s")
+_NOTHING = Pattern(
     r"No such file or directory|^total 0$|^\s*(?:\d+\s+)?d[rwx-]{9}.*\s\.{1,2}$|^[/\w]*iommu_groups/?:?$"
 )
-_XML_GROUP = re.compile(r"<iommuGroup number=['\"](\d{1,6})['\"]")
-_XML_ADDRESS = re.compile(
+_XML_GROUP = Pattern(r"<iommuGroup number=['\"](\d{1,6})['\"]")
+_XML_ADDRESS = Pattern(
     r"<address domain=['\"]0x([0-9a-fA-F]{4,8})['\"] bus=['\"]0x([0-9a-fA-F]{2})['\"]"
     r" slot=['\"]0x([01][0-9a-fA-F])['\"] function=['\"]0x([0-7])['\"]"
 )

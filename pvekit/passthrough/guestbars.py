@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
@@ -12,17 +11,18 @@ from pvekit.passthrough.aimed import ADDRESS
 from pvekit.passthrough.barmap import human
 from pvekit.passthrough.facts.guestlog import GuestLog
 from pvekit.passthrough.facts.target import Target
+from pvekit.passthrough.pattern import Pattern
 
 __all__ = ["Lost", "host_places", "human", "lost"]
 
-_NO_SPACE = re.compile(
+_NO_SPACE = Pattern(
     rf"{ADDRESS}: BAR (?P<bar>[0-5])(?: \[mem size 0x(?P<size>[0-9a-f]{{1,16}})[^\]]*\]: can't assign; no space"
     r"|: no space for \[mem size 0x(?P<old>[0-9a-f]{1,16}))"
 )
-_GIVEN = re.compile(rf"{ADDRESS}: BAR (?P<bar>[0-5])(?:: assigned \[mem | \[mem [^\]]*\]: assigned)")
-_ZERO = re.compile(r"\bBAR(?P<bar>\d) is 0M @ 0x0")
-_WINDOW = re.compile(r"root bus resource \[mem 0x(?P<start>[0-9a-f]{1,16})-0x(?P<end>[0-9a-f]{1,16})")
-_COMMAND = re.compile(r"Command line: .*\bpci=\S*realloc(?!=off)")
+_GIVEN = Pattern(rf"{ADDRESS}: BAR (?P<bar>[0-5])(?:: assigned \[mem | \[mem [^\]]*\]: assigned)")
+_ZERO = Pattern(r"\bBAR(?P<bar>\d) is 0M @ 0x0")
+_WINDOW = Pattern(r"root bus resource \[mem 0x(?P<start>[0-9a-f]{1,16})-0x(?P<end>[0-9a-f]{1,16})")
+_COMMAND = Pattern(r"Command line: .*\bpci=\S*realloc(?!=off)")
 _LARGE = 8 << 20
 """Smaller BARs that find no place are those of emulated bridges, which is common and harmless."""
 
@@ -43,7 +43,7 @@ def lost(guest: GuestLog | Missing) -> Lost | None:
         return None
     open_: dict[tuple[str, str], tuple[int, Line]] = {}
     window, where = 0, None
-    for entry in guest.entries:
+    for _, entry in guest.having(_NO_SPACE, _GIVEN, _WINDOW):
         if found := _NO_SPACE.search(entry.text):
             size = int(found["size"] or found["old"], 16)
             if size >= _LARGE:

@@ -1,7 +1,8 @@
 """From findings to the one root cause. Pure.
 
 The first broken layer is the cause, what follows from it its consequences. Signs alone (LOW) name nothing. Evidence
-that a later layer worked (the guest has the card) refutes what was said against the layers before it.
+that a later layer worked (the guest has the card) refutes what was said against the layers before it, unless the check
+says that this does not touch it (``Outcome.until``).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import replace
 from pvekit.model.finding import Confidence, Diagnosis, Finding, Layer, Overall, RootCause, Verdict
 from pvekit.model.missing import Missing
 from pvekit.passthrough.checks import Check, all_checks
-from pvekit.passthrough.facts import Facts
-from pvekit.passthrough.reached import Reached, reached
+from pvekit.passthrough.facts import Facts, needs_of
+from pvekit.passthrough.facts.vmconf import VmConfigs, restarted
+from pvekit.passthrough.reached import NOTHING, Reached, reached
 from pvekit.passthrough.symptoms import Open, open_questions
 
 _GATES = frozenset({Layer.FIRMWARE, Layer.KERNEL_OPTION, Layer.TRANSLATION})
@@ -26,31 +28,46 @@ A mistake in the VM's configuration stays one: it stops the next start as well.
 def diagnose(facts: Facts, checks: Sequence[Check] | None = None) -> Diagnosis:
     """Run every check and judge what they found."""
     known = {check.id: check for check in (all_checks() if checks is None else checks)}
-    findings = [finding for check in known.values() if (finding := run(check, facts)) is not None]
     done = reached(facts)
-    findings = [_refuted(known[finding.id], finding, done) for finding in findings]
-    findings = _explained(known, findings)
+    findings = [finding for check in known.values() if (finding := run(check, facts, done)) is not None]
+    findings = _explained(known, _with_pending(known, facts, findings, done))
     questions = open_questions(facts, findings)
     return _verdict(known, findings, done, questions)
 
 
-def run(check: Check, facts: Facts) -> Finding | None:
-    """Run one check; None when its question does not arise."""
+def run(check: Check, facts: Facts, done: Reached = NOTHING) -> Finding | None:
+    """Run one check; None when its question does not arise. ``done`` can refute what it says."""
     found = facts.call(check.rule)
     if found is None:
         return None
     if isinstance(found, Missing):
         message = f"cannot tell without {found.source}: {found.why}"
         return Finding(check.id, Verdict.UNKNOWN, message, missing=(found.source,))
-    return Finding(
+    finding = Finding(
         check.id, found.verdict, found.message, found.evidence, found.remedy, found.confidence, missing=found.missing
     )
-
-
-def _refuted(check: Check, finding: Finding, done: Reached) -> Finding:
-    if finding.verdict is not Verdict.FAIL or check.layer.rank >= done.rank:
+    if finding.verdict is not Verdict.FAIL or (found.until or check.layer).rank >= done.rank:
         return finding
     return replace(finding, verdict=Verdict.NOTE, message=f"{finding.message} (not the cause: {done.why})")
+
+
+def _with_pending(known: dict[str, Check], facts: Facts, findings: list[Finding], done: Reached) -> list[Finding]:
+    """Say of the VM's own checks what changes with its next start, where changes of its configuration wait for it."""
+    vms = facts.get(VmConfigs)
+    if isinstance(vms, Missing) or not any(vm.pending for vm in vms.vms):
+        return findings
+    after = facts.but(restarted(vms))
+    found = {finding.id: finding for finding in findings}
+    for check in known.values():
+        if check.layer.rank < Layer.VM.rank or VmConfigs not in {kind for _, kind, _ in needs_of(check.rule)}:
+            continue
+        now, later = found.get(check.id), run(check, after, done)
+        breaks = later is not None and later.verdict is Verdict.FAIL
+        if now is not None and now.verdict is Verdict.FAIL and not breaks:
+            found[check.id] = replace(now, message=f"{now.message}; the change that waits ends this")
+        elif later is not None and breaks and (now is None or now.verdict is not Verdict.FAIL):
+            found[check.id] = replace(later, verdict=Verdict.NOTE, message=f"after the next start: {later.message}")
+    return list(found.values())
 
 
 def _explained(known: dict[str, Check], findings: Iterable[Finding]) -> list[Finding]:

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 
 from pvekit.passthrough.facts.kernel import Kernel
+from pvekit.passthrough.pattern import Pattern
 
 AS_OF = "2026-08-22"
 
@@ -159,8 +160,8 @@ SIMPLEDRM_PVE = (5, 15, 19, 2)
 VFIO_VIRQFD_GONE = (6, 2)
 """From this version on vfio_virqfd is no module any more (it is built into vfio)."""
 
-_DEBIAN = re.compile(r"\+deb\d+|-(?:amd64|cloud-amd64|rt-amd64)$")
-_RELEASE = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:-(\d+))?")
+_DEBIAN = Pattern(r"\+deb\d+|-(?:amd64|cloud-amd64|rt-amd64)$")
+_RELEASE = Pattern(r"(\d+)\.(\d+)(?:\.(\d+))?(?:-(\d+))?")
 
 
 def architecture(vendor: str, device: str, name: str = "") -> str:
@@ -252,7 +253,7 @@ KERNEL_REGRESSIONS: tuple[Regression, ...] = (
 )  # fmt: skip
 """Known faults of Proxmox VE kernels that break passthrough."""
 
-_NO_DIRECTED_IO = re.compile(r"\bi5-(?:2500K|3570K|2410M)\b|\bi7-4770K\b")
+_NO_DIRECTED_IO = Pattern(r"\bi5-(?:2500K|3570K|2410M)\b|\bi7-4770K\b")
 """Processors that Intel lists without VT-d (i5-3570K), or that testers of Qubes OS found to have none."""
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from html import unescape
+from itertools import accumulate
 
 from pvekit.model.bundle import Line
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,48 +42,80 @@ class Log:
     entries: tuple[Entry, ...]
     whole: bool = False
 
-    def find(self, pattern: str | re.Pattern[str]) -> Iterator[tuple[re.Match[str], Line]]:
+    def find(self, pattern: str | Pattern) -> Iterator[tuple[re.Match[str], Line]]:
         """Yield every match of a regular expression with its line."""
-        compiled = re.compile(pattern) if isinstance(pattern, str) else pattern
-        for entry in self.entries:
-            found = compiled.search(entry.text)
+        wanted = Pattern(pattern) if isinstance(pattern, str) else pattern
+        for _, entry in self.having(wanted):
+            found = wanted.search(entry.text)
             if found is not None:
                 yield found, entry.at(found.start())
 
-    def first(self, pattern: str | re.Pattern[str]) -> tuple[re.Match[str], Line] | None:
+    def first(self, pattern: str | Pattern) -> tuple[re.Match[str], Line] | None:
         """Return the first match with its line; None when there is none."""
         return next(self.find(pattern), None)
 
+    def having(self, *patterns: Pattern) -> Iterable[tuple[int, Entry]]:
+        """Return the entries in which one of these expressions can be found at all, each with its place.
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_PROMPT = re.compile(r"(?:(?:\[\w\] )?\[?[\w.-]+@[\w.-]+[ :][^#$%]{0,80}[#$%]|[#$]+(?= |$)|[➜❯](?= ))\s*(.*)")
-_COMMAND = re.compile(
+        Most logs have none of the texts that an expression needs, which one look at the whole log tells.
+        """
+        if not all(pattern.needs for pattern in patterns):
+            return enumerate(self.entries)
+        needs = {need for pattern in patterns for need in pattern.needs}
+        places = {place for need in needs for place in self._places(need)}
+        return [(place, self.entries[place]) for place in sorted(places)]
+
+    def _places(self, text: str) -> Iterator[int]:
+        """Yield the places of the entries that hold a text."""
+        at = self._joined.find(text)
+        while at >= 0:
+            place = bisect_right(self._starts, at) - 1
+            yield place
+            if place + 1 == len(self._starts):
+                return
+            at = self._joined.find(text, self._starts[place + 1])
+
+    @cached_property
+    def _joined(self) -> str:
+        return "\n".join(entry.text for entry in self.entries)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Return where each entry begins in all of them joined."""
+        return list(accumulate((len(entry.text) + 1 for entry in self.entries), initial=0))[: len(self.entries)]
+
+
+_COLOUR = Pattern(r"\x1b\[[0-9;]*[A-Za-z]")
+_PROMPT = Pattern(r"(?:(?:\[\w\] )?\[?[\w.-]+@[\w.-]+[ :][^#$%]{0,80}[#$%]|[#$]+(?= |$)|[➜❯](?= ))\s*(.*)")
+_COMMAND = Pattern(
     r"(?:sudo )?(?:(?:dmesg|journalctl|lspci|lsmod|uname|pveversion|efibootmgr|mokutil)(?: [-|>].*)?|e?grep -.*"
     r"|(?:cat|ls|find|head|tail) [-/].*|(?:qm|virsh) (?:start|config|showcmd)\b.*|proxmox-boot-tool [a-z ]+)"
 )
 _LEVEL = "emerg|alert|crit|err|warn|notice|info|debug"
 _FACILITY = "kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7]"
 _CLOCK = r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?"
-_NOISE = re.compile(
+_NOISE = Pattern(
     rf"<\d{{1,3}}>|(?:{_FACILITY})\s*:(?:{_LEVEL})\s*:\s?|\[\s*[TC]\d+\]"
     r"|> |\d{1,6}[:-](?=\[)|(?:/[\w.-]+)+/(?:kern\.log|syslog|messages|dmesg)[\w.]{0,8}:"
 )
-_SECONDS = re.compile(r"\[\s*(\d{1,9}\.\d{1,9})(?:\s+<\s*[\d.]+>)?\]")
-_RAW = re.compile(r"\d{1,4},\d{1,12},(\d{1,15}),[^;\s]{0,40};")
-_WALL = re.compile(
+_SECONDS = Pattern(r"\[\s*(\d{1,9}\.\d{1,9})(?:\s+<\s*[\d.]+>)?\]")
+_RAW = Pattern(r"\d{1,4},\d{1,12},(\d{1,15}),[^;\s]{0,40};")
+_WALL = Pattern(
     rf"\[(?:[^\[\]]{{0,24}}{_CLOCK}[^\[\]]{{0,12}}|\s*\+\d+\.\d+|<\s*[\d.]+>"
     r"|\w{3,4}\.?\s{0,2}\d{1,2} \d\d:\d\d)\]"
 )
-_ISO = re.compile(rf"\d{{4}}-\d\d-\d\d[T ]{_CLOCK}(?:Z|[+-]\d\d:?\d\d)?(?::(?= ))?(?=\s|$)")
-_SYSLOG = re.compile(
+_ISO = Pattern(rf"\d{{4}}-\d\d-\d\d[T ]{_CLOCK}(?:Z|[+-]\d\d:?\d\d)?(?::(?= ))?(?=\s|$)")
+_SYSLOG = Pattern(
     rf"(?:(?:\w{{3,4}}\.?|\d月) {{1,2}}\d{{1,2}}(?: \d{{4}})?|\d{{1,2}}\.? \w{{3,4}}\.?) {_CLOCK}(?=\s|$)"
     rf"|\w{{2,4}}\.? \d{{4}}-\d\d-\d\d {_CLOCK} [A-Z][\w+:-]{{1,8}}(?=\s)"
 )
-_HOST = re.compile(r"\S+\s+(?=[^\s:\[\]]+(?:\[\d+\])?:(?:\s|$))")
-_SURE_HOST = re.compile(r"[^\s:\[\]]+\s+(?=kernel:(?:\s|$)|[^\s:\[\]]+\[\d+\]:(?:\s|$))")
-_KERNEL = re.compile(r"kernel:\s?")
-_JOURNAL = re.compile(r"-- (?:Logs begin|Journal begins|Boot|Reboot|No entries)\b.*")
-_CUT = re.compile(
+_HOST = Pattern(r"\S+\s+(?=[^\s:\[\]]+(?:\[\d+\])?:(?:\s|$))")
+_SURE_HOST = Pattern(r"[^\s:\[\]]+\s+(?=kernel:(?:\s|$)|[^\s:\[\]]+\[\d+\]:(?:\s|$))")
+_KERNEL = Pattern(r"kernel:\s?")
+_STAMP = Pattern(rf"[<\[>/\d]|(?:{_FACILITY})\s*:|kernel:|\w{{2,4}}\.? {{1,2}}\d")
+"""How everything begins that is taken off the front of a message."""
+_JOURNAL = Pattern(r"-- (?:Logs begin|Journal begins|Boot|Reboot|No entries)\b.*")
+_CUT = Pattern(
     r"--+|[<\[(]?\s*(?:\.{2,}|…|(?:-|=|\.)*\s*(?:snip|snipped|cut|truncated)\s*(?:-|=|\.)*)\s*[>\])]?"
     r"|.*/dev/kmsg buffer overrun.*",
     re.IGNORECASE,
@@ -99,15 +135,18 @@ _CURLY = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '
 
 def typed(text: str) -> str:
     """Return a line of a log as the program typed it: web pages change quotes and write some signs as entities."""
-    text = text.translate(_CURLY)
+    if not text.isascii():
+        text = text.translate(_CURLY)
     return unescape(text) if "&" in text else text
 
 
 def strip(text: str) -> tuple[str, str, float | None]:
     """Take apart a line of a log: the message, its time stamp as written ("" without one), the seconds since boot."""
-    rest = typed(_COLOUR.sub("", text)).strip()
+    rest = typed(_COLOUR.sub("", text) if "\x1b" in text else text).strip()
     stamp, seconds = "", None
     for _ in range(8):
+        if not _STAMP.match(rest):
+            break
         if found := _NOISE.match(rest):
             pass
         elif found := _SECONDS.match(rest):
@@ -127,7 +166,7 @@ def strip(text: str) -> tuple[str, str, float | None]:
     return rest, stamp, seconds
 
 
-def _host(rest: str, stamp: re.Match[str], pattern: re.Pattern[str]) -> re.Match[str]:
+def _host(rest: str, stamp: re.Match[str], pattern: Pattern) -> re.Match[str]:
     """Return the match of the host name behind a time stamp, or else that of the stamp."""
     place = stamp.end()
     while place < len(rest) and rest[place] == " ":
@@ -157,7 +196,7 @@ def entries(lines: Iterable[Line]) -> tuple[Entry, ...]:
     return tuple(found)
 
 
-_OWN = re.compile(
+_OWN = Pattern(
     r"GPU (?:at|\d|[0-9a-f]{4}:|PCI)|Xid|API |BAR\d|No |None |RmInit|The NVIDIA|This PCI|loading |failed |"
     r"\S*[a-z]\S*[A-Z_:]"
 )
@@ -187,7 +226,7 @@ def _goes_on(last: str, before: tuple[str, float | None], text: str, now: tuple[
 
 
 _LANDMARKS = tuple(
-    re.compile(pattern)
+    Pattern(pattern)
     for pattern in (
         r"Command line: ",
         r"e820|efi: mem",

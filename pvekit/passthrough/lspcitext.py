@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from pvekit.model.pci import Bdf
+from pvekit.passthrough.pattern import Pattern
 
 ADDRESS = r"(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
 """A regular expression for an address as ``Bdf.parse`` reads it."""
@@ -64,21 +65,21 @@ _NAMES = {
 CLASSES = {name: base + sub for base, subs in _NAMES.items() for sub, name in subs.items()}
 """Class numbers by the names that lspci without -n prints, in lower case (the names are those of pci.ids)."""
 
-_QUOTE = re.compile(r"^[ \t]{0,3}(?:>[ ]?)+")
-_NUMBERS = re.compile(r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]")
-_WITH_CLASS = re.compile(r"^(?P<name>[^\[\]\":]*?)\s*\[(?P<klass>[0-9a-fA-F]{4})\]:?\s*(?P<rest>.*)$")
-_ONLY_NUMBERS = re.compile(
+_QUOTE = Pattern(r"^[ \t]{0,3}(?:>[ ]?)+")
+_NUMBERS = Pattern(r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]")
+_WITH_CLASS = Pattern(r"^(?P<name>[^\[\]\":]*?)\s*\[(?P<klass>[0-9a-fA-F]{4})\]:?\s*(?P<rest>.*)$")
+_ONLY_NUMBERS = Pattern(
     r"^(?:Class )?(?P<klass>[0-9a-fA-F]{4}):\s+(?P<vendor>[0-9a-fA-F]{4}):(?P<device>[0-9a-fA-F]{4})\b(?P<rest>.*)$"
 )
-_PLAIN = re.compile(r"^(?P<name>[A-Za-z0-9][^:\[\]\"]{1,60}):\s+(?P<rest>\S.*)$")
-_OURS = re.compile(r"^\[?(?P<vendor>[0-9a-fA-F]{4}):(?P<device>[0-9a-fA-F]{4})\]?\s*(?:\[[^\]]*\]\s*)?(?P<rest>.*)$")
-_BARE_CLASS = re.compile(
+_PLAIN = Pattern(r"^(?P<name>[A-Za-z0-9][^:\[\]\"]{1,60}):\s+(?P<rest>\S.*)$")
+_OURS = Pattern(r"^\[?(?P<vendor>[0-9a-fA-F]{4}):(?P<device>[0-9a-fA-F]{4})\]?\s*(?:\[[^\]]*\]\s*)?(?P<rest>.*)$")
+_BARE_CLASS = Pattern(
     r"^(?:class[ =:]*)?(?:0x([0-9a-fA-F]{4})(?:[0-9a-fA-F]{2})?\b|\[([0-9a-fA-F]{4})\]|([0-9a-fA-F]{4})\b):?\s*", re.I
 )
-_QUOTED = re.compile(r'"([^"]*)"')
-_ENDS_IN_NUMBER = re.compile(r"^(.*?)\s*\[([0-9a-fA-F]{4})\]$")
-_TAIL = re.compile(r"\s*(?:\((?:rev|prog-if)[^)]*\)|Driver: \S+|--\s.*)\s*$")
-_DRIVER = re.compile(r"\bDriver: ([\w-]+)")
+_QUOTED = Pattern(r'"([^"]*)"')
+_ENDS_IN_NUMBER = Pattern(r"^(.*?)\s*\[([0-9a-fA-F]{4})\]$")
+_TAIL = Pattern(r"\s*(?:\((?:rev|prog-if)[^)]*\)|Driver: \S+|--\s.*)\s*$")
+_DRIVER = Pattern(r"\bDriver: ([\w-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ class Head:
 
 def plain(text: str) -> str:
     """Return a line as the program printed it: without the marks of a quotation, odd blanks and line ends."""
-    return _QUOTE.sub("", text[:LONGEST].replace("\xa0", " ").replace("\r", "")).replace("`", "").rstrip()
+    text = text[:LONGEST].replace("\xa0", " ").replace("\r", "")
+    return (_QUOTE.sub("", text) if ">" in text else text).replace("`", "").rstrip()
 
 
 def address(text: str) -> Bdf | None:
@@ -185,7 +187,7 @@ def _name(rest: str) -> tuple[str, str, str]:
     return vendor, device, _NUMBERS.sub("", name).strip() if numbers else name
 
 
-_HEAD = re.compile(rf"^[\s*|•├└─-]*({ADDRESS})(?:\s*:?\s+)(\S.*)$")
+_HEAD = Pattern(rf"^[\s*|•├└─-]*({ADDRESS})(?:\s*:?\s+)(\S.*)$")
 
 
 def head(text: str) -> Head | None:

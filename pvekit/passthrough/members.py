@@ -15,20 +15,21 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
+from pvekit.passthrough.pattern import Pattern
 
 NETWORK = "network"
 STORAGE = "storage"
 KEYBOARD = "keyboard"
 CONSOLE = "console"
 
-NOT_VIABLE = re.compile(r"group (\d+) is not viable")
+NOT_VIABLE = Pattern(r"group (\d+) is not viable")
 
 # Host bridges and PCI-to-PCI bridges: VFIO takes their drivers for harmless, qemu-server skips those with a bus below.
 _TRANSPARENT = frozenset({"0600", "0604", "0609"})
 _DRIVERLESS = frozenset({"0500", "1300"})
 """Dummy functions and memory: no Linux driver claims them."""
 _HARMLESS_DRIVERS = frozenset({"", "pci-stub", "pcieport", "shpchp"})
-_PROXMOX_START = re.compile(r"^TASK (?:OK|ERROR)|^kvm: |start failed: (?:QEMU exited|command '/usr/bin/kvm)")
+_PROXMOX_START = Pattern(r"^TASK (?:OK|ERROR)|^kvm: |start failed: (?:QEMU exited|command '/usr/bin/kvm)")
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
-from pvekit.model.finding import Confidence, Remedy, Verdict
+from pvekit.model.finding import Confidence, Layer, Remedy, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a check found; the runner makes a Finding of it."""
+    """What a check found; the runner makes a Finding of it.
+
+    ``until`` is the layer up to which passthrough may be seen to work without refuting a failure; None: the check's
+    own. A fault that shows only after the VM's start goes further than its layer, what the host loses to the end.
+    """
 
     verdict: Verdict
     message: str
@@ -18,6 +22,7 @@ class Outcome:
     remedy: Remedy | None = None
     confidence: Confidence = Confidence.HIGH
     missing: tuple[str, ...] = ()
+    until: Layer | None = None
 
 
 def passed(message: str, *evidence: Line) -> Outcome:
@@ -26,10 +31,11 @@ def passed(message: str, *evidence: Line) -> Outcome:
 
 
 def failed(
-    message: str, *evidence: Line, remedy: Remedy | None = None, confidence: Confidence = Confidence.HIGH
-) -> Outcome:
+    message: str, *evidence: Line, remedy: Remedy | None = None, confidence: Confidence = Confidence.HIGH,
+    until: Layer | None = None,
+) -> Outcome:  # fmt: skip
     """Return that this is broken. HIGH: the state was read; MEDIUM: a message says it; LOW: only signs."""
-    return Outcome(Verdict.FAIL, message, evidence, remedy, confidence)
+    return Outcome(Verdict.FAIL, message, evidence, remedy, confidence, until=until)
 
 
 def noted(message: str, *evidence: Line, remedy: Remedy | None = None) -> Outcome:

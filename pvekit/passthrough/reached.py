@@ -22,6 +22,7 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.lspcitext import class_of
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +34,28 @@ class Reached:
     why: str
 
 
-_NOTHING = Reached(0, False, "")
-_COMPLAINT = re.compile(
+NOTHING = Reached(0, False, "")
+_COMPLAINT = Pattern(
     r"NVRM: .*(?:is 0M|RmInitAdapter failed|rm_init_adapter failed|fallen off|Xid|cannot|[Ff]ailed|invalid)"
     r"|amdgpu.*(?:\*ERROR\*|[Ff]ailed|failed|Fatal|timeout)|atombios stuck|no space|can't assign|Unknown header type",
     re.IGNORECASE,
 )
-_DRIVEN = re.compile(r"\[drm\] Initialized (?:amdgpu|nvidia-drm|nouveau|radeon|i915|xe) .*for [0-9a-f]{4}:")
-_REFUSED = re.compile(r"NVRM:.*installed in this system is(?:\s|NVRM:)*(?:not\s+supported|supported through)")
+_DRIVEN = Pattern(r"\[drm\] Initialized (?:amdgpu|nvidia-drm|nouveau|radeon|i915|xe) .*for [0-9a-f]{4}:")
+_REFUSED = Pattern(r"NVRM:.*installed in this system is(?:\s|NVRM:)*(?:not\s+supported|supported through)")
 _REMAPPED = r"Enabled IRQ remapping in|AMD-Vi: Interrupt remapping enabled"
 _VFIO = r"vfio|hostpci"
-_MADE_UP = re.compile(r"\b(?:QXL|Virtio|VMware|Bochs|Cirrus|Hyper-V|VirtualBox|QEMU|Device 1111)\b", re.IGNORECASE)
-_TROUBLE = re.compile(
+_MADE_UP = Pattern(r"\b(?:QXL|Virtio|VMware|Bochs|Cirrus|Hyper-V|VirtualBox|QEMU|Device 1111)\b", re.IGNORECASE)
+_TROUBLE = Pattern(
     r"fail|error|can't|cannot|not ready|invalid|unable|refused|stuck|timed? ?out|inaccessible|not viable", re.IGNORECASE
 )
-_ROM_BAR = re.compile(r"\b(?:BAR 6|ROM) ?(?:\[|: (?:\[|no space|failed to assign|can't assign))")
+_ROM_BAR = Pattern(r"\b(?:BAR 6|ROM) ?(?:\[|: (?:\[|no space|failed to assign|can't assign))")
 _BINDABLE = frozenset({"", "vfio-pci", "pci-stub"})
 
 
 def reached(facts: Facts) -> Reached:
     """Return how far it came."""
     ways = (_guest_driver(facts), _guest_log(facts), _guest_devices(facts), _started(facts))
-    found = next((way for way in ways if way is not None), _NOTHING)
+    found = next((way for way in ways if way is not None), NOTHING)
     if found.healthy:
         return found
     host = _host(facts)
@@ -143,7 +144,7 @@ def _complaints(facts: Facts, target: Target) -> bool:
         return True
     names = {str(device.bdf) for device in target.functions}
     return not isinstance(log, Missing) and any(
-        _TROUBLE.search(entry.text) and not _ROM_BAR.search(entry.text) and any(name in entry.text for name in names)
+        any(name in entry.text for name in names) and _TROUBLE.search(entry.text) and not _ROM_BAR.search(entry.text)
         for entry in log.entries
     )
 

@@ -147,6 +147,7 @@ _SECRETS = (
     ),
     re.compile(r"(?P<value>(?<![0-9A-Za-z+/])AAAA[BCE][0-9A-Za-z+/=%]{40,})"),
     re.compile(r"<(?:description|title)>(?P<value>[^<]+)"),
+    re.compile(r"^\s+description (?P<value>\S.*)$"),
 )
 _GONE = "REDACTED"
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*(?:KEY|CERTIFICATE|MESSAGE)[A-Z0-9 ]*-----(?P<value>.*)$")
@@ -168,6 +169,7 @@ _HOSTS = tuple(
         rf"^\s*(?:Static hostname|hostname|Hostname|Node name|nodename)\s*[:=]\s*{_HOST}\s*$",
         rf"\bUPID:{_HOST}:[0-9A-F]{{8}}:",
         rf"/(?:etc/pve/)?nodes/{_HOST}(?=[/\s]|$)",
+        rf"^\s+map \S{{0,200}}?\bnode={_HOST}",
         rf"^\s*127\.0\.1\.1\s+{_HOST}",
         rf"\bLinux version \S{{1,80}} \([\w.-]+@{_HOST}\)",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -12,6 +11,7 @@ from pvekit.passthrough.facts.devices import Device
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.knowledge import AMD, RESET_BUG_IDS, architecture
+from pvekit.passthrough.pattern import Pattern
 
 
 class Sign(Enum):
@@ -39,7 +39,7 @@ _PATTERNS = {
     ),
     Sign.VENDOR: rf"{ADDRESS}: (?P<family>AMD_\w+): failed to reset device",
 }
-_COMPILED = {sign: re.compile(pattern) for sign, pattern in _PATTERNS.items()}
+_COMPILED = {sign: Pattern(pattern) for sign, pattern in _PATTERNS.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Bundle, Line
+from pvekit.passthrough.pattern import Pattern
 
-_IMAGE = re.compile(r"Valid ROM signature found @(?P<at>[0-9a-f]+)h, PCIR offset")
-_KIND = re.compile(
-    r"PCIR: type (?P<kind>[0-9a-f]+)\b.*vendor: (?P<vendor>[0-9a-f]{4}), device: (?P<device>[0-9a-f]{4})"
-)
-_LAST = re.compile(r"^\s*Last image\s*$")
+_IMAGE = Pattern(r"Valid ROM signature found @(?P<at>[0-9a-f]+)h, PCIR offset")
+_KIND = Pattern(r"PCIR: type (?P<kind>[0-9a-f]+)\b.*vendor: (?P<vendor>[0-9a-f]{4}), device: (?P<device>[0-9a-f]{4})")
+_LAST = Pattern(r"^\s*Last image\s*$")
 _NEVER_JUDGED = "note.txt"
 
 
@@ -30,6 +28,8 @@ def images(bundle: Bundle) -> tuple[Image, ...]:
     """Return the images of the first ROM that was printed to its end; nothing when none was."""
     for file in sorted(bundle.files):
         if file.rpartition("/")[2] == _NEVER_JUDGED:
+            continue
+        if not _KIND.possible(bundle.files[file]):
             continue
         found = _in(bundle.lines(file))
         if found:

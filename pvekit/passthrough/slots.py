@@ -15,10 +15,11 @@ from pvekit.passthrough.facts.devices import Device, Devices
 from pvekit.passthrough.facts.dmi import Dmi
 from pvekit.passthrough.facts.dmi import Slot as DmiSlot
 from pvekit.passthrough.headless import headless
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.topology import Topology
 
 _NO_BUS = 0xFF
-_LANES = re.compile(r"\bx(\d{1,2})\b")
+_LANES = Pattern(r"\bx(\d{1,2})\b")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.logs import Log
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Symptom:
     """``pattern`` in one of these logs, and the ids of the checks that could be behind it, the likeliest first."""
 
     text: str
-    pattern: re.Pattern[str]
+    pattern: Pattern
     logs: tuple[type[Log], ...]
     candidates: tuple[str, ...]
 
@@ -40,7 +40,7 @@ class Open:
 
 
 def _symptom(text: str, pattern: str, logs: Sequence[type[Log]], *candidates: str) -> Symptom:
-    return Symptom(text, re.compile(pattern), tuple(logs), candidates)
+    return Symptom(text, Pattern(pattern), tuple(logs), candidates)
 
 
 _HOST = (StartLog, KernelLog)
@@ -158,7 +158,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
 _NO_CARD = (
     "NV-10", "NV-04", "VM-08", "NV-01", "NV-02", "NV-11", "NV-12", "NV-08", "BA-02", "RO-06", "RS-07", "RS-05", "VM-03",
 )  # fmt: skip
-_ADDRESS = re.compile(r"(?<![0-9a-f:.])(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7](?![0-9a-f.])")
+_ADDRESS = Pattern(r"(?<![0-9a-f:.])(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7](?![0-9a-f.])")
 
 
 def open_questions(facts: Facts, findings: Sequence[Finding]) -> list[Open]:
@@ -191,7 +191,7 @@ def _seen(facts: Facts, target: Target | Missing) -> Iterator[Open]:
         yield Open("nvidia-smi finds no card in the guest", _NO_CARD, driver.evidence[0])
 
 
-def _first(log: Log, pattern: re.Pattern[str], target: Target | Missing) -> Line | None:
+def _first(log: Log, pattern: Pattern, target: Target | Missing) -> Line | None:
     """Return the first line that says it of the target. A guest has addresses of its own."""
     for found, line in log.find(pattern):
         if isinstance(log, GuestLog) or not _of_another(found.string, target):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,9 +10,10 @@ from pvekit.model.pci import Bdf
 from pvekit.passthrough.facts.devices import Devices
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.lspcitext import ADDRESS, address
+from pvekit.passthrough.pattern import Pattern
 
-_LOGGED = re.compile(rf"\bpci ({ADDRESS}): PCI bridge to \[bus ([0-9a-f]{{2}})(?:-([0-9a-f]{{2}}))?\]")
-_LISTED = re.compile(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subordinate=([0-9a-f]{2})")
+_LOGGED = Pattern(rf"\bpci ({ADDRESS}): PCI bridge to \[bus ([0-9a-f]{{2}})(?:-([0-9a-f]{{2}}))?\]")
+_LISTED = Pattern(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subordinate=([0-9a-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)

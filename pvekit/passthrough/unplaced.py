@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
@@ -14,11 +13,12 @@ from pvekit.passthrough.facts.devices import Device, Devices
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.windows import RootWindows
+from pvekit.passthrough.pattern import Pattern
 
 _SIZE = r"mem size 0x(?P<size>[0-9a-f]+)(?P<wide> 64bit)?(?P<pref> pref)?"
-_NEW = re.compile(rf"{ADDRESS}: BAR (?P<bar>[0-5]) \[{_SIZE}\]: (?:can't assign|failed to assign)")
-_OLD = re.compile(rf"{ADDRESS}: BAR (?P<bar>[0-5]): (?:no space for|failed to assign|can't assign) \[{_SIZE}\]")
-_PLACED = re.compile(rf"{ADDRESS}: BAR (?P<bar>[0-5])(?::| \[mem [^\]]*\]:) assigned\b")
+_NEW = Pattern(rf"{ADDRESS}: BAR (?P<bar>[0-5]) \[{_SIZE}\]: (?:can't assign|failed to assign)")
+_OLD = Pattern(rf"{ADDRESS}: BAR (?P<bar>[0-5]): (?:no space for|failed to assign|can't assign) \[{_SIZE}\]")
+_PLACED = Pattern(rf"{ADDRESS}: BAR (?P<bar>[0-5])(?::| \[mem [^\]]*\]:) assigned\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def unplaced(target: Target, log: KernelLog | Missing) -> tuple[Unplaced, ...]:
 
 def _said(log: KernelLog | Missing, target: Target) -> dict[tuple[Bdf, int], Unplaced]:
     state: dict[tuple[Bdf, int], Unplaced] = {}
-    for entry in () if isinstance(log, Missing) else log.entries:
+    for _, entry in () if isinstance(log, Missing) else log.having(_PLACED, _NEW, _OLD):
         if placed := _PLACED.search(entry.text):
             state.pop((Bdf.parse(placed["bdf"]), int(placed["bar"])), None)
         elif lost := _NEW.search(entry.text) or _OLD.search(entry.text):

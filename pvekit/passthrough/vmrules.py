@@ -12,6 +12,7 @@ from pvekit.passthrough.facts.devices import Device, Devices
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import HostPci, VmConfig, VmConfigs
 from pvekit.passthrough.logs import Log
+from pvekit.passthrough.pattern import Pattern
 
 _USUAL = ("memory", "cores", "sockets", "boot", "bootdisk", "ostype", "scsihw", "smbios1", "vmgenid")
 _TRUE = frozenset({"1", "on", "yes", "true"})
@@ -119,7 +120,7 @@ def given(entry: HostPci, devices: Devices | Missing) -> tuple[Device, ...]:
     """Return the devices that an entry hands over, as far as the listing shows them."""
     if isinstance(devices, Missing):
         return ()
-    return tuple(device for device in devices if any(covers(host, device.bdf) for host in entry.host))
+    return tuple(device for device in devices if any(covers(host, device.bdf) for host in entry.addresses))
 
 
 def at(vm: VmConfig, *keys: str) -> tuple[Line, ...]:
@@ -138,7 +139,7 @@ def named(vm: VmConfig) -> str:
     return "the VM" if vm.vmid is None else f"VM {vm.vmid}"
 
 
-def said(pattern: str | re.Pattern[str], *logs: Log | Missing) -> tuple[re.Match[str], Line] | None:
+def said(pattern: str | Pattern, *logs: Log | Missing) -> tuple[re.Match[str], Line] | None:
     """Return the first place where one of these logs says something."""
     for log in logs:
         if not isinstance(log, Missing) and (hit := log.first(pattern)) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from pvekit.adapters import pve as api
@@ -10,7 +10,7 @@ from pvekit.model.budget import DISK_SHARE, FULL, GuestSettings, NodeMore, overh
 from pvekit.model.desired import DesiredVm
 from pvekit.model.errors import ApiError
 from pvekit.model.facts import Facts, VmRow
-from pvekit.model.plan import Plan
+from pvekit.model.plan import Plan, Verb
 from pvekit.model.properties import HostPci, PropertyInvalid
 from pvekit.model.stack.home import Tuning
 from pvekit.model.units import MIB
@@ -101,7 +101,14 @@ def _cards(
         known = {row.id: row for row in api.pci_mappings(pve, node)}
     except ApiError:
         return frozenset(), {}
-    taken = {vm.name: frozenset(_addresses(keys_of(vm, facts), node, known)) for vm in mine if vm.running}
+    # Mappings that the plan makes or changes are as they will be.
+    planned = {
+        action.id.removeprefix("mapping:"): [change.after or "" for change in action.changes if change.target == node]
+        for action in plan.actions
+        if action.verb is Verb.MAPPING
+    }
+    entries = {name: row.entries for name, row in known.items()} | {n: e for n, e in planned.items() if e}
+    taken = {vm.name: frozenset(_addresses(keys_of(vm, facts), node, entries)) for vm in mine if vm.running}
     shown = frozenset(device.address for device in devices if device.display)
     return shown, {
         name: gone
@@ -110,7 +117,7 @@ def _cards(
     }
 
 
-def _addresses(config: Mapping[str, str], node: str, known: Mapping[str, api.PciMapping]) -> Iterable[str]:
+def _addresses(config: Mapping[str, str], node: str, known: Mapping[str, Sequence[str]]) -> Iterable[str]:
     for key, value in config.items():
         if key.rstrip("0123456789") != _PCI:
             continue
@@ -120,8 +127,7 @@ def _addresses(config: Mapping[str, str], node: str, known: Mapping[str, api.Pci
             continue
         if device.host:
             yield from device.host.split(";")
-        row = known.get(device.mapping or "")
-        for entry in row.entries if row is not None else ():
+        for entry in known.get(device.mapping or "", ()):
             parts = dict(part.partition("=")[::2] for part in entry.split(","))
             if parts.get("node") == node:
                 yield from parts.get("path", "").split(";")

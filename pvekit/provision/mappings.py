@@ -18,11 +18,13 @@ from pvekit.model.properties import HostPci, PropertyInvalid
 def wanted(plan: Plan, vms: Iterable[DesiredVm]) -> dict[str, list[tuple[str, str, str]]]:
     """Return what the plan newly uses, by node: VM, key and name of the mapping."""
     nodes = {vm.name: vm.node for vm in vms}
+    # Their entries are of the hardware as it was just read.
+    made = {action.id.removeprefix("mapping:") for action in plan.actions if action.verb is Verb.MAPPING}
     found: dict[str, list[tuple[str, str, str]]] = {}
     for action in plan.actions:
         for change in action.changes if action.verb in (Verb.CREATE, Verb.CONFIGURE) else ():
             name = _mapping(change.target, change.after)
-            if name:
+            if name and name not in made:
                 found.setdefault(nodes[action.vm], []).append((action.vm, change.target, name))
     return found
 

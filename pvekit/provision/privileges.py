@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from pvekit.model.desired import DesiredVm
 from pvekit.model.plan import Action, Verb
+from pvekit.model.properties import HostPci, PropertyInvalid
 from pvekit.provision.rights import OPTIONS, privilege_of, root_only
 from pvekit.provision.settings import network_of
 
@@ -23,6 +24,7 @@ _INSTEAD = {
     "VM.GuestAgent.FileRead": "VM.GuestAgent.Unrestricted",
 }
 _FAMILIES = {
+    "mapping": ("Mapping.", "Permissions."),
     "nodes": ("Sys.", "Permissions."),
     "pool": ("VM.", "Datastore.", "Pool.", "Permissions."),
     "sdn": ("SDN.", "Permissions."),
@@ -64,11 +66,38 @@ def needs(
     for action in actions:
         vm = vms.get(action.vm)
         if vm is not None:
-            found |= _for(action, vm, _place(vm, (vmids or {}).get(vm.name)), version)
+            place = _place(vm, (vmids or {}).get(vm.name))
+            found |= _prove(vm, place, version) if action.verb is Verb.PROVE else _for(action, vm, place, version)
         elif action.verb is Verb.IMAGE:
             _, _, storage, node = action.id.split(":")
             found |= _image(storage, node)
+        elif action.verb is Verb.MAPPING:
+            found |= _mapping(action)
     return frozenset(found)
+
+
+def hardware(node: str) -> Need:
+    """Return what seeing a node's PCI devices takes."""
+    return Need("/", "Sys.Audit", f"see the PCI devices of {node}")
+
+
+def _mapping(action: Action) -> set[Need]:
+    """Return what making, changing or removing a resource mapping takes."""
+    exact = f"/mapping/pci/{action.id.removeprefix('mapping:')}"
+    # PVE looks at the mapping itself for a change, and above all of them for a new one or a removal.
+    changed = any(change.before is not None and change.after is not None for change in action.changes)
+    return {Need("/mapping/pci", "Mapping.Modify", "keep resource mappings", exact=exact if changed else "")}
+
+
+def _use(value: str) -> set[Need]:
+    """Return what giving a mapped device to a VM takes."""
+    try:
+        name = HostPci.parse(value).mapping
+    except PropertyInvalid:
+        return set()
+    if not name:
+        return set()
+    return {Need("/mapping/pci", "Mapping.Use", "give mapped devices to VMs", exact=f"/mapping/pci/{name}")}
 
 
 def root_steps(actions: Iterable[Action]) -> tuple[str, ...]:
@@ -156,6 +185,14 @@ def _agent(place: _Place, version: tuple[int, ...]) -> set[Need]:
     return {place.need(privilege, "ask the guest agent") for privilege in agent_privileges(version)}
 
 
+def _prove(vm: DesiredVm, place: _Place, version: tuple[int, ...]) -> set[Need]:
+    found = {*_agent(place, version), place.need(OPTIONS, "keep the mark")}
+    if vm.install is not None and version >= (9,):
+        # Windows tells its devices to a program only, and PVE takes running one for everything.
+        found.add(place.need("VM.GuestAgent.Unrestricted", "have Windows list its devices"))
+    return found
+
+
 def _detach(place: _Place, purpose: str) -> set[Need]:
     return {
         place.need("VM.Config.CDROM", purpose),
@@ -181,6 +218,7 @@ def _create(vm: DesiredVm, place: _Place) -> set[Need]:
         found.add(place.need("VM.Config.CDROM", "attach the seed"))
     for storage in sorted({disk.storage for disk in vm.disks} | {storage_in(v) for v in vm.create_only.values()}):
         found |= _storage(storage)
+    found |= {need for key, value in vm.config.items() if key.startswith("hostpci") for need in _use(value)}
     return found | {_bridge(value) for key, value in vm.config.items() if key.startswith("net")}
 
 
@@ -191,6 +229,8 @@ def _configure(action: Action, vm: DesiredVm, place: _Place) -> set[Need]:
         key = change.target
         if key.startswith("net"):
             found |= {_bridge(value) for value in (change.before, change.after) if value}
+        elif key.startswith("hostpci"):
+            found |= {need for value in (change.before, change.after) if value for need in _use(value)}
         elif change.before is None and key in disks:
             found |= _storage(disks[key])
         elif change.before is None and key in vm.create_only:

@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from pvekit.model.desired import DesiredVm
 from pvekit.model.facts import VmFacts
 from pvekit.model.mark import strip
+from pvekit.model.pcimap import mapping_name
 from pvekit.model.plan import Change
-from pvekit.model.properties import Machine, PropertyInvalid, canonical, covers
+from pvekit.model.properties import HostPci, Machine, PropertyInvalid, canonical, covers
 from pvekit.model.properties.compare import codec
 from pvekit.provision.forecast import effect
 
 # Parts of a property string that the stack file decides even where it leaves them out: no `vlan:` means no VLAN.
 # Other parts that it does not name (a NIC's rate limit, a disk's replication) are somebody else's and stay.
-_DECIDED = {"net": frozenset({"firewall", "mtu", "tag"})}
+_DECIDED = {
+    "net": frozenset({"firewall", "mtu", "tag"}),
+    "hostpci": frozenset({"host", "mapping", "pcie", "rombar", "romfile", "x-vga"}),
+}
 # Here the stack file has the whole value.
 _WHOLE = frozenset({"boot", "cpu", "smbios", "startup"})
 
@@ -27,7 +31,7 @@ def setting_changes(vm: DesiredVm, own: VmFacts) -> list[Change]:
         for key, value in sorted(vm.config.items())
         if differs(key, value, wanted.get(key))
     ]
-    found += [change(key, wanted[key], None, own) for key in sorted(wanted) if _surplus(key, wanted[key], vm)]
+    found += [change(key, wanted[key], None, own) for key in sorted(wanted) if _surplus(key, wanted[key], vm, own)]
     now = strip(wanted.get("description", "")).strip()
     if vm.description != now:
         found.append(change("description", now, vm.description, own))
@@ -71,7 +75,7 @@ def _dropped(key: str, desired: str, actual: str) -> set[str]:
     return surplus if _bus(key) in _WHOLE else surplus & decided
 
 
-def _surplus(key: str, value: str, vm: DesiredVm) -> bool:
+def _surplus(key: str, value: str, vm: DesiredVm, own: VmFacts) -> bool:
     """Return whether PVE has a setting that the stack file would write, if it wanted it."""
     if key in vm.config or key in vm.left:
         return False
@@ -79,12 +83,22 @@ def _surplus(key: str, value: str, vm: DesiredVm) -> bool:
         return _chipset(value) != "i440fx"
     if key == "bios":
         return value != "seabios"
+    if _bus(key) == "hostpci":
+        # Only what pvekit gave the VM; what somebody else did stays.
+        return own.mark is not None and _mapping(value).startswith(mapping_name(own.mark.stack, ""))
     return key == "startup" or (key.startswith("net") and key[3:].isdigit())
 
 
 def _chipset(value: str) -> str:
     try:
         return Machine.parse(value).chipset
+    except PropertyInvalid:
+        return ""
+
+
+def _mapping(value: str) -> str:
+    try:
+        return HostPci.parse(value).mapping or ""
     except PropertyInvalid:
         return ""
 

@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 
 from pvekit import engine, guests
 from pvekit.adapters import pve as api
-from pvekit.engine import Context, Outcome, Step
+from pvekit.engine import Context, Fate, Outcome, Step
 from pvekit.model.errors import Conflict, PvekitError, TaskFailed
 from pvekit.model.event import Emit
 from pvekit.model.facts import Facts, VmRow
 from pvekit.model.mark import vm_of
+from pvekit.model.pcimap import is_ours
 from pvekit.model.properties import Disk, PropertyInvalid
 from pvekit.provision.apply.seed import prefix
 from pvekit.provision.facts import read_facts
 from pvekit.provision.rootstep.keys import raw_slots
 from pvekit.provision.rootstep.todo import Take
+from pvekit.workflows import gpurecord
 from pvekit.workflows.rootundo import undoing, what_to_undo
 from pvekit.workflows.session import Session
 
@@ -43,17 +45,22 @@ class Doomed:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What ``down`` would do. ``seeds`` are left-over seed ISOs, by node, ``undone`` is the root step's work there."""
+    """What ``down`` would do. ``seeds`` are left-over seed ISOs, by node, ``undone`` is the root step's work there.
+
+    ``notes`` tell what stays on the nodes, ``mappings`` are the resource mappings of the stack's cards.
+    """
 
     stack: str
     vms: tuple[Doomed, ...]
     seeds: tuple[tuple[str, str], ...] = field(default=())
     undone: tuple[Take, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    mappings: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Return whether there is nothing to remove."""
-        return not self.vms and not self.seeds and not self.undone
+        return not self.vms and not self.seeds and not self.undone and not self.mappings
 
 
 def plan_removal(session: Session, *, only: Collection[str] = ()) -> Removal:
@@ -75,7 +82,17 @@ def plan_removal(session: Session, *, only: Collection[str] = ()) -> Removal:
     seeds = _seeds(session, facts, only)
     known = frozenset(volid for _, volid in seeds)
     doomed = tuple(_doomed(session, name, row, known) for name, row in sorted(chosen.items()))
-    return Removal(stack, doomed, seeds, what_to_undo(session, only=only))
+    notes = () if only else gpurecord.told(stack, session.stack.file)
+    mappings = _mappings(session, rows.keys() - chosen.keys())
+    return Removal(stack, doomed, seeds, what_to_undo(session, only=only), notes, mappings)
+
+
+def _mappings(session: Session, staying: Collection[str]) -> tuple[str, ...]:
+    """Return the resource mappings that pvekit made for the stack; none while a VM of the stack stays."""
+    if staying:
+        return ()
+    stack = session.stack.name
+    return tuple(row.id for row in api.pci_mappings(session.pve) if is_ours(stack, row.description))
 
 
 def _doomed(session: Session, name: str, row: VmRow, seeds: Collection[str]) -> Doomed:
@@ -183,7 +200,20 @@ def remove(
             )
             for node, volid in removal.seeds
         ]
-        return engine.run(steps, limits={"node": 4}, emit=emit, stop=stop or threading.Event())
+        steps += [
+            Step(
+                f"mapping:{name}",
+                "",
+                f"delete the resource mapping {name}",
+                _unmapper(session, name),
+                tuple(f"{doomed.vm}:remove" for doomed in removal.vms),
+            )
+            for name in removal.mappings
+        ]
+        outcomes = engine.run(steps, limits={"node": 4}, emit=emit, stop=stop or threading.Event())
+    if removal.notes and all(outcome.fate is Fate.DONE for outcome in outcomes):
+        gpurecord.forget(removal.stack)
+    return outcomes
 
 
 def _remover(session: Session, poller: api.TaskPoller, doomed: Doomed) -> Callable[[Context], None]:
@@ -209,6 +239,20 @@ def _remover(session: Session, poller: api.TaskPoller, doomed: Doomed) -> Callab
             # PVE leaves such disks alone when it destroys a VM; they are out of its reach all the same.
             _detach(pve, doomed)
         _task(poller, context, doomed, lambda: api.delete_vm(pve, row.node, row.vmid), lambda: not still_ours())
+
+    return run
+
+
+def _unmapper(session: Session, name: str) -> Callable[[Context], None]:
+    def there() -> bool:
+        rows = api.pci_mappings(session.pve)
+        return any(row.id == name and is_ours(session.stack.name, row.description) for row in rows)
+
+    def run(context: Context) -> None:
+        if not there():
+            context.log("is gone already, or is the stack's no more")
+            return
+        api.settle(lambda: api.delete_mapping(session.pve, name), lambda: not there())
 
     return run
 

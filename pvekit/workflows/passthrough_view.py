@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -28,11 +27,12 @@ from pvekit.passthrough.facts.hostuses import HostUses
 from pvekit.passthrough.facts.iomem import Iomem
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.windows import RootWindows, Window
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.slots import Slot, advice, slot_key, slot_of, slots
 from pvekit.passthrough.topology import topology
 from pvekit.passthrough.whatif import Answer, what_if
 
-_RMRR = re.compile(r"DMAR: RMRR base: 0x([0-9a-f]{1,16}) end: 0x([0-9a-f]{1,16})")
+_RMRR = Pattern(r"DMAR: RMRR base: 0x([0-9a-f]{1,16}) end: 0x([0-9a-f]{1,16})")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from pvekit import guests
 from pvekit.adapters import pve as api
@@ -19,11 +20,16 @@ from pvekit.provision.box import read_box
 from pvekit.provision.box_rules import box_check
 from pvekit.provision.diff import plan_for
 from pvekit.provision.facts import read_facts, read_host
+from pvekit.provision.gpumaps import CardWork, leftover
 from pvekit.provision.placement import place
 from pvekit.provision.rootstep.plan import Work
 from pvekit.provision.tables import budgets
 from pvekit.workflows.rootstep import with_root
 from pvekit.workflows.session import Session
+
+if TYPE_CHECKING:
+    from pvekit.workflows.cards import Cards
+    from pvekit.workflows.gpuhost import HostWork
 
 _TASKS = frozenset({"qmshutdown", "qmstop", "qmreboot", "qmstart", "qmconfig", "resize"})
 _TASK_SECONDS = 300.0
@@ -37,14 +43,21 @@ class Planned:
     vms: tuple[DesiredVm, ...]
     facts: Facts
     root: Work = field(default_factory=Work)
+    cards: CardWork = field(default_factory=CardWork)
+    hosts: HostWork | None = None
 
 
 def make_plan(
-    session: Session, *, only: Collection[str] = (), provision: bool = False, restart: bool = False
+    session: Session,
+    *,
+    only: Collection[str] = (),
+    provision: bool = False,
+    restart: bool = False,
+    reboot_nodes: bool = False,
 ) -> Planned:
     """Return the plan. Raises PreflightRefused or PermissionsMissing for what cannot work, before anything is touched.
 
-    ``only`` names the VMs to look at (empty: all).
+    ``only`` names the VMs to look at (empty: all). ``reboot_nodes`` lets the run restart nodes that need it for cards.
     """
     stack = session.stack
     names = [vm.name for vm in stack.vms]
@@ -58,8 +71,11 @@ def make_plan(
         facts = read_facts(session.pve, stack.name, names)
     wanted = [_desired(stack, vm) for vm in stack.vms if not only or vm.name in only]
 
+    cards = _cards(session, facts)
+
     def draft(facts: Facts) -> tuple[tuple[DesiredVm, ...], tuple[str, ...], Plan]:
-        vms, chosen = cpu.choose(session.pve, place(wanted, facts), facts)
+        placed = cards.placed(wanted, facts) if cards is not None else wanted
+        vms, chosen = cpu.choose(session.pve, place(placed, facts), facts)
         return vms, chosen, plan_for(stack.name, vms, facts, provision=provision, restart=restart)
 
     vms, chosen, plan = draft(facts)
@@ -68,13 +84,31 @@ def make_plan(
         # Such a task may also have ended since the facts were read.
         facts = read_facts(session.pve, stack.name, names)
         vms, chosen, plan = draft(facts)
-    plan, root = with_root(session, replace(plan, notes=(*plan.notes, *chosen)), vms, facts, only=only)
+    plan, given = replace(plan, notes=(*plan.notes, *chosen)), CardWork()
+    if cards is not None:
+        plan, given = cards.woven(plan, vms, facts, only=only, restart=restart)
+    plan, root = with_root(session, plan, vms, facts, only=only)
+    hosts: HostWork | None = None
+    if cards is not None:
+        from pvekit.workflows.gpuhost import with_gpu_hosts
+
+        plan, hosts = with_gpu_hosts(session, plan, vms, cards.resolved(vms), facts, reboot=reboot_nodes)
     plan = (
         replace(plan, budgets=budgets(vms, facts, tuning_of(session)))
         if plan.empty
         else _checked(session, plan, vms, facts)
     )
-    return Planned(plan, vms, facts, root)
+    return Planned(plan, vms, facts, root, given, hosts)
+
+
+def _cards(session: Session, facts: Facts) -> Cards | None:
+    """Return what knows about the nodes' cards; None for a stack that has nothing to do with any."""
+    stack = session.stack
+    if not any(vm.gpus for vm in stack.vms) and not leftover(stack.name, facts.own.values()):
+        return None
+    from pvekit.workflows.cards import Cards
+
+    return Cards(session)
 
 
 def _checked(session: Session, plan: Plan, vms: tuple[DesiredVm, ...], facts: Facts) -> Plan:

@@ -50,6 +50,7 @@ def _further(pve: api.Pve) -> Iterator[Callable[[], object]]:
     found = api.resources(pve)
     yield partial(api.version, pve)
     yield partial(api.permissions, pve)
+    yield partial(api.pci_mappings, pve)
     for node in [row.node for row in found.nodes if row.online]:
         yield partial(api.node_status, pve, node)
         yield partial(api.bridges, pve, node)

@@ -76,6 +76,16 @@ def _refuse_trial(seen: HostLook) -> None:
         )
 
 
+def refuse_losses(repair: Repair) -> None:
+    """Raise PreflightRefused where the host would lose with the card what it needs."""
+    if repair.changes.refused:
+        raise PreflightRefused(
+            repair.changes.refused,
+            hint="Put the card into a slot with an IOMMU group of its own, take another card, or take the other device "
+            "out. What the host can be without: --accept-loss with its address.",
+        )
+
+
 def interrupted(host: Host, *, root: str = "") -> JournalState | None:
     """Return a change set that apply has to finish first. Raises Conflict when it has to be decided otherwise."""
     journal = status(host, root=root)
@@ -134,6 +144,7 @@ def apply(
     from pvekit.adapters.ansible import run
     from pvekit.adapters.data import playbook
 
+    refuse_losses(repair)
     if reboot and host.name == HERE:
         raise PreflightRefused(["pvekit does not restart the machine that it runs on"], hint="Leave out --reboot.")
     reached = reach(host)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from pvekit import engine
 from pvekit.adapters import pve as api
 from pvekit.adapters.data import data_dir
 from pvekit.adapters.sshkeys import ensure_keypair
-from pvekit.engine import Fate, Outcome
+from pvekit.engine import Context, Fate, Outcome
 from pvekit.model.errors import Interrupted, PvekitError
 from pvekit.model.event import Emit
 from pvekit.model.plan import Action, Plan, Verb
@@ -80,6 +80,8 @@ def carry_out(
     with door as pve, api.TaskPoller(pve) as poller, doors_for(session, planned.root) as nodes:
         job = _job(session, pve, planned, poller, emit, stop)
         job.root = root_of(nodes, planned.root)
+        job.gpus = planned.cards
+        job.gpuhost = _preparer(session, planned)
         outcomes = engine.run(steps(job, planned.plan), limits=limits(job, session.parallel), emit=emit, stop=stop)
     report = Report(outcomes, _reached(job, outcomes), None)
     if report.error is not None:
@@ -113,6 +115,14 @@ def _job(
         emit=emit,
         stop=stop,
     )
+
+
+def _preparer(session: Session, planned: Planned) -> Callable[[Job, str, Context], None] | None:
+    if not planned.hosts:
+        return None
+    from pvekit.workflows.gpuprepare import Preparer
+
+    return Preparer(session, planned.hosts)
 
 
 def _playbook(name: str) -> Path:

@@ -21,9 +21,12 @@ from pvekit.adapters.pve import (
     agent,
     bridges,
     cause,
+    change_mapping,
     content,
+    create_mapping,
     create_snapshot,
     create_vm,
+    delete_mapping,
     delete_snapshot,
     delete_vm,
     delete_volume,
@@ -46,7 +49,7 @@ from pvekit.adapters.pve import (
     version,
 )
 from pvekit.lab import control
-from pvekit.model.errors import ApiError, AuthFailed, Conflict, FingerprintMismatch, NotFound
+from pvekit.model.errors import AuthFailed, Conflict, FingerprintMismatch, NotFound
 from tests.helpers.schema import SentRequests
 
 
@@ -186,13 +189,27 @@ def test_sixteen_at_once(pve: Pve, node: str) -> None:
     assert ends == [True] * 64
 
 
-def test_mappings(pve: Pve, node: str) -> None:
-    try:
-        assert isinstance(pci_mappings(pve, node), tuple)
-    except ApiError as error:
-        if error.status != 501:
-            raise
-        pytest.skip("the embedded node has no PCI mappings yet")
+def test_the_life_of_a_mapping(pve: Pve, node: str) -> None:
+    """Entries as a list, the digest of all mappings, and a name that is taken."""
+    entry = f"node={node},path=0000:01:00,id=10de:1c07"
+    create_mapping(pve, "x-gpu", [entry], "a note")
+    with pytest.raises(Conflict) as taken:
+        create_mapping(pve, "x-gpu", [entry], "")
+    assert cause(taken.value) is Cause.EXISTS
+    (row,) = (row for row in pci_mappings(pve) if row.id == "x-gpu")
+    assert (row.entries, row.description, row.problems) == ((entry,), "a note", ())
+    (checked,) = (row for row in pci_mappings(pve, node) if row.id == "x-gpu")
+    assert checked.problems
+    second = entry.replace(node, "elsewhere")
+    change_mapping(pve, "x-gpu", [entry, second], "other", row.digest)
+    with pytest.raises(Conflict) as stale:
+        change_mapping(pve, "x-gpu", [entry], "other", row.digest)
+    assert cause(stale.value) is Cause.STALE
+    (row,) = (row for row in pci_mappings(pve) if row.id == "x-gpu")
+    assert (set(row.entries), row.description) == ({entry, second}, "other")
+    delete_mapping(pve, "x-gpu")
+    delete_mapping(pve, "x-gpu")
+    assert not [row for row in pci_mappings(pve) if row.id == "x-gpu"]
 
 
 def test_agent_of_a_stopped_vm(pve: Pve, node: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pvekit.adapters import pve as api
 from pvekit.model.budget import NodeMore
 from pvekit.model.errors import PermissionDenied
+from pvekit.model.plan import Action, Change, Verb
 from pvekit.model.recording import Recording, Refusal
 from pvekit.model.stack.home import Tuning
 from pvekit.provision import cpu
@@ -33,9 +34,17 @@ def outcome(case: dict[str, Any]) -> dict[str, Any]:
     with api.Replay.of(Recording("home", "", case.get("answers", {}), refused), "case") as pve:
         vms, notes = cpu.choose(pve, vms, facts)
         plan = plan_for(stack.name, vms, facts)
+        plan = replace(plan, actions=(*plan.actions, *_mappings(case.get("planned", {}))))
         found = read_box(pve, plan, vms, facts, Tuning())
     shown = {node: _shown(more) for node, more in found.items()}
     return {**shown, **({"notes": list(notes)} if notes else {})}
+
+
+def _mappings(planned: dict[str, dict[str, str]]) -> list[Action]:
+    return [
+        Action(f"mapping:{name}", Verb.MAPPING, "", tuple(Change(node, None, entry) for node, entry in entries.items()))
+        for name, entries in planned.items()
+    ]
 
 
 def _shown(more: NodeMore) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def resolve(words: Sequence[str]) -> tuple[click.Command, list[str]]:
 def test_a_command_line_of_a_page_parses(where: str, line: str) -> None:
     command, rest = resolve(_words(line))
     try:
-        command.make_context(command.name, rest)
+        # Click remembers each command's help option as it is first asked for
+        command.make_context(command.name, rest, **pvekit_group.context_settings)
     except click.exceptions.Exit:
         return  # --help and --version
     except click.UsageError as error:

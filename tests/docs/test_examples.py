@@ -42,7 +42,7 @@ class Anything:
 def _stacks() -> Iterator[Block]:
     for block in blocks("yaml"):
         found = yaml.safe_load(block.text)
-        if isinstance(found, dict) and set(found) <= {"pvekit", "name", "host", "defaults", "images", "vms"}:
+        if isinstance(found, dict) and set(found) <= {"pvekit", "name", "host", "defaults", "images", "vms", "gpus"}:
             yield block
 
 

@@ -21,7 +21,7 @@ CASES = Path(__file__).parent / "cases"
 
 def outcome(case: dict[str, Any]) -> str:
     """Return the first VM as it is desired, as YAML, without what is empty."""
-    stack = stack_of(case["vms"], case.get("defaults"))
+    stack = stack_of(case["vms"], case.get("defaults"), gpus=case.get("gpus", {}))
     vm = stack.vms[0]
     return yaml.safe_dump(_shown(guests.desired(stack, vm)), sort_keys=False, width=200)
 
@@ -74,7 +74,7 @@ def test_desired(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", cases(CASES))
 def test_pve_takes_the_configuration(case: dict[str, Any]) -> None:
     """As the create call would send it: by PVE's own schema, and every property string by its codec."""
-    stack = stack_of(case["vms"], case.get("defaults"))
+    stack = stack_of(case["vms"], case.get("defaults"), gpus=case.get("gpus", {}))
     vm = guests.desired(stack, stack.vms[0])
     wanted = vm.at(None)
     body = {**wanted.config, **wanted.create_only, "vmid": "100"}

@@ -96,6 +96,16 @@ class Host:
         self._enter(before)
         return time.monotonic() - began
 
+    def come_back(self) -> None:
+        """Log in again, after somebody else restarted it."""
+        self._leave()
+        self._enter()
+
+    def wait_for_restart(self, before: str) -> None:
+        """Wait until it has started anew by itself; ``before`` is the boot that is to be over."""
+        self._leave()
+        self._enter(before)
+
     def power_cut(self) -> None:
         """Take its power away, now."""
         self._leave()
@@ -132,6 +142,14 @@ class Host:
         if check and status:
             raise self._failed(f"{script} ended with status {status}: {text}")
         return text
+
+    def until(self, script: str, stdin: str, word: str) -> bool:
+        """Start a script and return as soon as it prints a line; False when it ends without."""
+        assert self.client is not None, "it is off"
+        writer, out, _ = self.client.exec_command(script, timeout=_COMMAND_SECONDS)
+        writer.write(stdin)
+        writer.channel.shutdown_write()
+        return any(line.strip() == word for line in out)
 
     def timed(self, script: str) -> float:
         """Run a script and return its seconds."""
@@ -179,6 +197,7 @@ class Host:
                 self.client = client
                 if self.boot_id() != other_than:
                     return
+                time.sleep(2)
             except (OSError, EOFError, paramiko.SSHException, HostError):
                 time.sleep(0.5)
             self.client = None

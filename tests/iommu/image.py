@@ -89,8 +89,8 @@ def bare(target: Path) -> None:
 def _key(*files: str) -> str:
     """Return a hash of all that decides what the image holds."""
     digest = hashlib.sha256()
-    for name in files:
-        digest.update(Path(__file__).with_name(name).read_bytes())
+    for path in (*(Path(__file__).with_name(name) for name in files), Path(disk.__file__)):
+        digest.update(path.read_bytes())
     host = read_host(recipe.SUITE)
     digest.update(json.dumps([sorted(recipe.FILES.items()), host.sources, sorted(host.options.items())]).encode())
     return digest.hexdigest()[:12]

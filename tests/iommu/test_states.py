@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import time
@@ -18,9 +17,9 @@ from pvekit.adapters.collect import collect_from
 from pvekit.adapters.nodessh import NodeDoor
 from pvekit.adapters.ssh import Target
 from pvekit.adapters.sshkeys import parse_host_key
-from pvekit.cli.main import run
 from tests.conftest import Figure
 from tests.iommu import image, machine, prepare, second
+from tests.iommu.command import command, way
 from tests.iommu.host import Host
 from tests.iommu.recipe import VISITOR
 from tests.iommu.setup import configure, keep_log
@@ -98,21 +97,10 @@ def _diagnosed(host: Host, state: dict[str, Any], folder: Path) -> dict[str, Any
     """Collect over SSH as anybody would, then judge the archive."""
     folder.mkdir(parents=True)
     archive = folder / "bundle.tar.gz"
-    way = ["--host-key", host.host_key, "--key", str(host.key)]
-    command("passthrough", "collect", host.name(), "-o", str(archive), *way)
+    command("passthrough", "collect", host.name(), "-o", str(archive), *way(host))
     asked = ["--device", state["device"]] if "device" in state else ["--vm", str(state["vm"])]
     found: dict[str, Any] = json.loads(command("passthrough", "diagnose", str(archive), "--json", *asked))
     return found
-
-
-def command(*arguments: str) -> str:
-    """Run a command of pvekit and return what it prints."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(list(arguments))
-    assert code in {0, 1, 2}, err.getvalue()
-    assert out.getvalue(), err.getvalue()
-    return out.getvalue()
 
 
 def _right(state: dict[str, Any], verdict: str, named: list[str | None]) -> bool:
@@ -158,9 +146,8 @@ def test_how_long_a_look_at_the_host_takes(host: Host, figure: Figure) -> None:
 def test_a_user_without_rights_gets_what_a_user_may_read(host: Host, tmp_path: Path) -> None:
     if not host.on:
         host.start(machine.Machine())
-    way = ["--host-key", host.host_key, "--key", str(host.key)]
     archive = tmp_path / "bundle.tar.gz"
-    text = command("passthrough", "collect", host.name(VISITOR), "-o", str(archive), *way)
+    text = command("passthrough", "collect", host.name(VISITOR), "-o", str(archive), *way(host))
     assert "needs root" in text
     found = json.loads(command("passthrough", "diagnose", str(archive), "--json", "--device", machine.GPU))
     assert found["verdict"] in {"unknown", "healthy", "broken"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pvekit.lab.doors import DoorError, VmStart
+from pvekit.lab.doors import DoorError, Passed, VmStart
 from pvekit.lab.qemu.argv import Surroundings, command, left_out
 from pvekit.lab.qemu.firmware import Firmware
 from pvekit.lab.qemu.guestnet import default
@@ -29,7 +29,11 @@ def volumes(tmp_path: Path) -> dict[str, Path]:
 
 
 def build(case: dict[str, Any], volumes: dict[str, Path]) -> list[str]:
-    vm = VmStart(100, "test", case["config"], volumes, "127.77.0.100")
+    cards = {
+        key: tuple(Passed("1234:11e8", "00ff00", name or "") for name in names)
+        for key, names in case.get("cards", {}).items()
+    }
+    vm = VmStart(100, "test", case["config"], volumes, "127.77.0.100", cards)
     secure = Firmware(Path("/code.fd"), Path("/vars.fd"), "raw", secure=True)
     around = Surroundings(
         accelerator=Accelerator(case.get("accelerator", "tcg"), "test"),
@@ -83,3 +87,4 @@ def test_a_cache_mode_is_honoured(volumes: dict[str, Path]) -> None:
 def test_what_the_node_does_without_is_named() -> None:
     config = {"hostpci0": "mapping=gpu", "usb1": "host=1-2", "audio0": "device=ich9-intel-hda", "cores": "2"}
     assert left_out(config) == ["hostpci0", "usb1", "audio0"]
+    assert left_out(config, ["hostpci0"]) == ["usb1", "audio0"]

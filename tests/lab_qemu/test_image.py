@@ -77,6 +77,14 @@ def test_boot_loader() -> None:
     assert body[0x1F4:0x1FC] == (2049).to_bytes(8, "little")
 
 
+def test_the_first_stage_enters_grub_as_grub_does_itself() -> None:
+    """A menu of update-grub reads grubenv: without ``load_env``, ``grub-reboot`` and GRUB_DEFAULT=saved do nothing."""
+    *_, last = disk.first_stage("abc").splitlines()
+    assert last == "normal $prefix/grub.cfg"
+    assert {"normal", "loadenv", "test"} <= set(disk._GRUB_MODULES)
+    assert all((disk._GRUB / f"{name}.mod").exists() for name in disk._GRUB_MODULES if disk._GRUB.is_dir())
+
+
 def test_the_key_follows_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     before = build_module.cache_key(HOST)
     assert before == build_module.cache_key(HOST)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pvekit.model.bundle import Bundle
 from pvekit.model.hostchange import ChangeSet, Stage
@@ -19,6 +21,7 @@ from pvekit.passthrough.changes import Wish, changes, with_look
 from pvekit.passthrough.facts import Facts
 from pvekit.passthrough.judge import diagnose
 from tests.passthrough.test_cases import SHARED, texts
+from tests.passthrough.test_folklore import WHOLE
 
 CASES = Path(__file__).parent / "changes"
 FILES = sorted(CASES.glob("*.yaml"))
@@ -52,6 +55,7 @@ def made(case: dict[str, Any]) -> tuple[ChangeSet, HostLook]:
     )
     wish = {**case.get("wish", {})}
     wish["blacklist"] = tuple(wish.get("blacklist", ()))
+    wish["accept"] = tuple(Bdf.parse(address) for address in wish.get("accept", ()))
     return changes(facts, diagnose(facts), look, Wish(**wish)), look
 
 
@@ -69,6 +73,9 @@ def test_case(path: Path) -> None:
         assert any(words in change.why for change in found.files) or any(words in s.why for s in found.steps), words
     for words in expect.get("left", []):
         assert any(words in text for text in found.left), found.left
+    assert len(found.refused) == len(expect.get("refused", []))
+    for words in expect.get("refused", []):
+        assert any(words in text for text in found.refused), found.refused
     for words in expect.get("risks", []):
         assert any(words in text for text in (*found.risks, *(change.risk for change in found.files))), words
     assert all(change.why for change in found.files)
@@ -89,6 +96,37 @@ def test_planned_again_after_the_change_there_is_nothing_more_to_write(path: Pat
     case["look"]["files"] = {**case["look"].get("files", {}), **after}
     again, _ = made(case)
     assert [change.path for change in again.files] == []
+
+
+def test_ignore_msrs_goes_only_where_no_guest_needs_it() -> None:
+    case = yaml.safe_load((CASES / "tidy-clean.yaml").read_text())
+    path, text = "/etc/modprobe.d/kvm.conf", "options kvm ignore_msrs=1 report_ignored_msrs=0\noptions kvm nested=1\n"
+    case["look"]["files"][path] = text
+    assert path not in {change.path for change in made(case)[0].files}, "nothing tells what the guests ask for"
+    case["files"] = {"dmesg.txt": WHOLE, "vms/100.conf": "ostype: l26\nhostpci0: 0000:03:00,pcie=1\n"}
+    (change,) = (change for change in made(case)[0].files if change.path == path)
+    assert change.after == "options kvm nested=1\n"
+    assert "Windows" in change.risk
+    case["files"]["vms/101.conf"] = "ostype: win11\nscsihw: virtio-scsi-single\n"
+    assert path not in {change.path for change in made(case)[0].files}
+
+
+OPTIONS = ("quiet", "pci=noacpi,realloc", "pci=nocrs", "intel_iommu=on,relax_rmrr", "iommu=pt", "amd_iommu=on",
+           "video=vesafb:off,efifb:off", "pcie_aspm=off")  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(OPTIONS), max_size=6))
+def test_what_is_no_leftover_stays_an_option(options: list[str]) -> None:
+    """The law: a word is kept, shortened by whole values, or taken out; nothing is put in."""
+    case = yaml.safe_load((CASES / "tidy-clean.yaml").read_text())
+    line = " ".join(options)
+    case["look"]["cmdline"] += f" {line}"
+    case["look"]["files"]["/etc/default/grub"] = f'GRUB_CMDLINE_LINUX_DEFAULT="{line}"\n'
+    (after,) = [change.after for change in made(case)[0].files if change.path == "/etc/default/grub"] or [""]
+    left = after.partition('"')[2].rpartition('"')[0].split()
+    allowed = {*options, "pci=realloc", "intel_iommu=on"}
+    assert set(left) <= allowed
+    assert not after or {"quiet", "iommu=pt"} & set(options) <= set(left)
 
 
 def test_ids_are_the_same_for_the_same_changes() -> None:

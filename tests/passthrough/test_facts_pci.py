@@ -180,6 +180,8 @@ def vm(found: VmConfig, wanted: dict[str, Any]) -> dict[str, Any]:
         elif name == "hostpci":
             entries = {entry.key: entry for entry in found.hostpci}
             shown[name] = {key: fields(entries[key], value.get(key, {})) for key in entries}
+        elif name == "waiting":
+            shown[name] = {key: f"{line.file}:{line.number}" for key, line in found.waiting.items()}
         else:
             shown[name] = getattr(found, name)
     return shown

@@ -86,6 +86,12 @@ PLANTED: dict[str, tuple[str, tuple[str, ...]]] = {
          "vogon-gaming", "BC:24:11:AA:BB:CC", "WCC7K1234567", "SECRETDISK1", "0c1d2e3f-4a5b", "1c1d2e3f-4a5b",
          "192.168.77.2", "Bl0rt"),
     ),
+    "pci-mapping.cfg": (
+        ("gpu\n\tdescription lent by Wowbagger\n"
+        "\tmap id=10de:1c07,iommugroup=14,node=zaphod,path=0000:01:00,subsystem-id=10de:11c1\n"
+        "\tmap id=10de:1c07,iommugroup=2,node=lunkwill,path=0000:02:00,subsystem-id=10de:11c1\n"),
+        ("zaphod", "lunkwill", "Wowbagger"),
+    ),
     "keys.txt": (
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gt\n"
         "-----END OPENSSH PRIVATE KEY-----\n"
@@ -118,6 +124,7 @@ def test_evidence_and_what_says_nothing_stay(planted: dict[str, str]) -> None:
     assert "\tSerial Number: Not Specified\n" in planted["dmi.txt"]
     assert "HP Z440 Workstation" in planted["dmi.txt"]
     assert "hostpci0: 0000:01:00,pcie=1" in planted["vms/100.conf"]
+    assert ",path=0000:02:00,subsystem-id=10de:11c1" in planted["pci-mapping.cfg"]
     assert "ata-Samsung_SSD_870_EVO_1TB_SERIAL-" in planted["disks.txt"]
     assert "DMAR: IOMMU enabled" in planted["journal.txt"]
 

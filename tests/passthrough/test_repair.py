@@ -160,6 +160,32 @@ def test_pvekit_does_not_restart_its_own_machine(tree: Path, evidence: Path) -> 
     assert picture(tree, journals=True) == before
 
 
+def test_what_the_host_cannot_be_without_is_not_given_away(tree: Path, evidence: Path, tmp_path: Path) -> None:
+    before = picture(tree, journals=True)
+    groups = evidence / "iommu_groups.txt"
+    listed = "IOMMU Group 31 03:00.0 3D controller [0302]: NVIDIA Corporation GP106 [P106-100] [10de:1c07] (rev a1)\n"
+    nic = "IOMMU Group 31 00:19.0 Ethernet controller [0200]: Intel Corporation I218-LM [8086:15a0] (rev 05)\n"
+    groups.write_text(listed + nic)
+    (evidence / "host_uses.txt").write_text("0000:00:19.0 nic default-route vmbr0\n")
+    out = tmp_path / "changes.json"
+    for command in (("plan", "--out", out), ("plan", "--json"), ("apply", "--yes")):
+        done = pvekit(command[0], *planned(tree, evidence), *command[1:])
+        assert isinstance(done.exception, PreflightRefused), done.output
+        assert done.exception.code == 8
+        assert done.exception.reasons == (
+            "the host cannot be without it: 0000:00:19.0 is the network card of the default route (vmbr0)",
+        )
+        assert "--accept-loss" in done.exception.hint
+        assert "0000:00:19.0 is the network card of the default route" in " ".join(done.output.split())
+    assert not out.exists()
+    assert picture(tree, journals=True) == before
+    assert "Write it as lspci does" in str(pvekit("plan", *planned(tree, evidence), "--accept-loss", "nic").exception)
+    accepted = pvekit("plan", *planned(tree, evidence), "--accept-loss", "00:19.0")
+    assert accepted.return_value == 2
+    assert "the host loses it, as accepted" in " ".join(accepted.output.split())
+    assert pvekit("apply", *planned(tree, evidence, "--yes"), "--accept-loss", "00:19.0").exception is None
+
+
 def test_without_an_answer_nothing_is_done(tree: Path, evidence: Path) -> None:
     before = picture(tree, journals=True)
     done = pvekit("apply", *planned(tree, evidence))

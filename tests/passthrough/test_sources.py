@@ -15,6 +15,7 @@ from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.sources import Sources, read
 from pvekit.passthrough.sorting import looks, names
 from pvekit.passthrough.sorting.commands import of_command, of_heading
+from pvekit.passthrough.sorting.unwrap import unwrapped
 
 CASES = Path(__file__).parent / "sources"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "iommu-lab"
@@ -188,16 +189,22 @@ TEXTS = st.lists(LINES, max_size=25).map("\n".join)
 
 def law(bundle: Bundle, found: Sources) -> None:
     everything = {(line.file, line.number): line.text for file in bundle.files for line in bundle.lines(file)}
+    # test_unwrap.py says what may be put together.
+    whole = {(line.file, line.number): line.text for file in bundle.files for line in unwrapped(bundle.lines(file))}
     for line in (line for lines in found.roles.values() for line in lines):
         # What somebody quoted may stand without the marks of the quotation, and code without Markdown's indent.
         original = everything[line.file, line.number]
-        bare = original.lstrip()
-        assert line.text.lstrip() in {bare, *(looks.typed(text).lstrip() for text in (original, bare))}
+        known = set()
+        for text in (original, whole.get((line.file, line.number), original)):
+            bare = text.lstrip()
+            known |= {bare, *(looks.typed(each).lstrip() for each in (text, bare))}
+        # Pieces of an indented text fit together only without the indent.
+        assert line.text.lstrip() in known or any(line.text.lstrip().startswith(text) for text in known if text)
     for file in bundle.files:
         named = names.named(file, names.common(bundle.files))
         if named is not None:
             role = "vm.conf" if named.role == "showcmd.txt" and "showcmd.txt" not in found.roles else named.role
-            assert set(bundle.lines(file)) <= set(found.roles[role])
+            assert set(unwrapped(bundle.lines(file))) <= set(found.roles[role])
     assert set(found.unknown) <= set(bundle.files)
 
 

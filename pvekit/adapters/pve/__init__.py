@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         status,
         version,
     )
+    from pvekit.adapters.pve.mapping import change_mapping, create_mapping, delete_mapping
     from pvekit.adapters.pve.node import (
         NodeStatus,
         PciDevice,
@@ -91,6 +92,7 @@ _HOME = {
         "status",
         "version",
     ),
+    "mapping": ("change_mapping", "create_mapping", "delete_mapping"),
     "node": ("NodeStatus", "PciDevice", "guest_config", "node_status", "pci_devices", "storage_config"),
     "recorded": ("NotRecorded", "Recorder", "Replay"),
     "screen": ("block_reads", "screenshot", "send_key"),
@@ -154,10 +156,13 @@ __all__ = [
     "bridges",
     "cause",
     "cause_of",
+    "change_mapping",
     "console",
     "content",
+    "create_mapping",
     "create_snapshot",
     "create_vm",
+    "delete_mapping",
     "delete_snapshot",
     "delete_vm",
     "delete_volume",

@@ -230,9 +230,9 @@ def bridges(pve: Pve, node: str) -> tuple[Bridge, ...]:
     )
 
 
-def pci_mappings(pve: Pve, node: str) -> tuple[PciMapping, ...]:
-    """Return the PCI mappings, checked by PVE against the node's hardware."""
-    rows = pve.get("/cluster/mapping/pci", **{"check-node": node})
+def pci_mappings(pve: Pve, node: str = "") -> tuple[PciMapping, ...]:
+    """Return the PCI mappings; those of a node are checked by PVE against its hardware."""
+    rows = pve.get("/cluster/mapping/pci", **({"check-node": node} if node else {}))
     return tuple(
         PciMapping(
             id=str(row["id"]),

@@ -22,11 +22,23 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class PciDevice:
-    """A PCI device of a node; ``pci_class`` is six hexadecimal digits (``030000`` is a graphics card)."""
+    """A PCI device of a node; ``pci_class`` is six hexadecimal digits (``030000`` is a graphics card).
+
+    ``id`` and ``subsystem`` are vendor and device (``10de:1c07``; empty when PVE tells none), ``group`` is the IOMMU
+    group, -1 where the IOMMU is off.
+    """
 
     address: str
     pci_class: str
     name: str
+    id: str = ""
+    subsystem: str = ""
+    group: int = -1
+
+    @property
+    def place(self) -> str:
+        """Return the address without its function, which all functions of a card share."""
+        return self.address.rpartition(".")[0]
 
     @property
     def display(self) -> bool:
@@ -66,6 +78,19 @@ def pci_devices(pve: Pve, node: str) -> tuple[PciDevice, ...]:
     """Return the PCI devices of a node, bridges left out. PermissionDenied without Sys.Audit on /."""
     rows = pve.get(f"/nodes/{node}/hardware/pci")
     return tuple(
-        PciDevice(str(row["id"]), str(row.get("class", "")).removeprefix("0x"), str(row.get("device_name", "")).strip())
+        PciDevice(
+            str(row["id"]),
+            str(row.get("class", "")).removeprefix("0x"),
+            str(row.get("device_name", "")).strip(),
+            _pair(row, "vendor", "device"),
+            _pair(row, "subsystem_vendor", "subsystem_device"),
+            int(row.get("iommugroup", -1)),
+        )
         for row in sorted(rows, key=lambda row: str(row["id"]))
     )
+
+
+def _pair(row: Mapping[str, Any], vendor: str, device: str) -> str:
+    if vendor not in row or device not in row:
+        return ""
+    return ":".join(str(row[key]).removeprefix("0x").lower() for key in (vendor, device))

@@ -77,8 +77,9 @@ def _ending(outcomes: tuple[Outcome, ...], *, as_json: bool) -> int:
 
 
 def _text(removal: Removal) -> str:
+    notes = [f"note: {note}" for note in removal.notes]
     if removal.empty:
-        return f"{removal.stack}: nothing to remove."
+        return "\n".join([f"{removal.stack}: nothing to remove.", *notes])
     lines = [f"{removal.stack}: would remove"]
     for doomed in removal.vms:
         state = ", running" if doomed.row.running else ""
@@ -88,8 +89,9 @@ def _text(removal: Removal) -> str:
         lines += [f"      freed: {volume}" for volume in doomed.freed]
         lines += [f"      stays: {volume} ({why})" for volume, why in doomed.kept]
     lines += [f"  seed {volid} on {node}" for node, volid in removal.seeds]
+    lines += [f"  resource mapping {name}" for name in removal.mappings]
     for take in removal.undone:
         lines.append(f"  {take.name}{f' of {take.vm}' if take.vm else ''}, undone on {take.node}")
         lines += [f"      {path}" for path in sorted(take.seen)]
         lines += [f"      {path}: back to {value}" for path, value in sorted(take.before.items())]
-    return "\n".join(lines)
+    return "\n".join([*lines, *notes])

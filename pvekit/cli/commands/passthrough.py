@@ -2,55 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from pvekit.cli import passthrough_repair, passthrough_view
+from pvekit.cli import passthrough_repair, passthrough_verify, passthrough_view, passthrough_watch
 from pvekit.cli.options import json_option
+from pvekit.cli.passthrough_options import FILE, Reach, address, reach_options
 from pvekit.model.pci import Bdf
-
-if TYPE_CHECKING:
-    from pvekit.workflows.collect import Host
-
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
-
-def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> Bdf | None:
-    """Return the address."""
-    try:
-        return None if value is None else Bdf.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}. Write it as lspci does: 01:00.0 or 0000:01:00.0", ctx, param) from error
-
-
-Reach = Callable[[str], "Host"]
-"""Makes a Host of a name, with the options of the command line."""
-
-
-def _reach(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how a host is reached; the function gets them as ``reach``."""
-
-    @functools.wraps(function)
-    def wrapped(*, host_key: str, key: Path | None, sudo: bool, stack: Path | None, **others: Any) -> Any:
-        from pvekit.workflows.collect import Host
-
-        def reach(name: str) -> Host:
-            return Host(name, host_key, key, sudo, stack)
-
-        return function(reach=reach, **others)
-
-    for option in (
-        click.option("-s", "--stack", type=_FILE, help="HOST is a node of this stack file (host: ssh: nodes:)."),
-        click.option("--sudo", is_flag=True, help="Use sudo there; it has to work without a password."),
-        click.option("--key", type=_FILE, help="The private key to log in with. Default: the ssh-agent, or your own."),
-        click.option("--host-key", metavar="LINE", default="", help="The host's public key. Default: known_hosts."),
-    ):
-        wrapped = option(wrapped)
-    return wrapped
 
 
 @click.group()
@@ -66,7 +25,7 @@ def command() -> None:
 @click.argument("name", metavar="HOST")
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="BUNDLE", help="The archive to write.")
 @click.option("--no-redact", is_flag=True, help="Keep host names, addresses, serial numbers and keys.")
-@_reach
+@reach_options
 def collect(name: str, out: Path | None, no_redact: bool, reach: Reach) -> None:
     """Write down what a host says about its devices.
 
@@ -88,34 +47,50 @@ def collect(name: str, out: Path | None, no_redact: bool, reach: Reach) -> None:
 @command.command()
 @click.argument("bundle", metavar="BUNDLE|HOST")
 @click.option("--vm", "vmid", type=click.IntRange(100), metavar="VMID", help="The VM that gets the card.")
-@click.option("--device", callback=_address, metavar="BDF", help="The card, as lspci names it.")
+@click.option("--device", callback=address, metavar="BDF", help="The card, as lspci names it.")
 @click.option("--all", "every", is_flag=True, help="Show what is in order and what could not be judged as well.")
+@click.option("--html", type=FILE, metavar="FILE", help="Also write one page of HTML, redacted.")
 @json_option
-@_reach
-def diagnose(bundle: str, vmid: int | None, device: Bdf | None, every: bool, as_json: bool, reach: Reach) -> int:
+@reach_options
+def diagnose(
+    bundle: str, vmid: int | None, device: Bdf | None, every: bool, html: Path | None, as_json: bool, reach: Reach
+) -> int:  # fmt: skip
     """Name the one root cause, with its evidence.
 
     What is no file or folder here is a host to look at now, as in collect. Exit code 0: healthy, 1: broken, 2: not
     enough evidence.
     """
+    from datetime import UTC, datetime
+
+    from pvekit.adapters.bundle import read_bundle
     from pvekit.cli import show_diagnosis
     from pvekit.workflows import collect as work
-    from pvekit.workflows import passthrough
+    from pvekit.workflows import passthrough, passthrough_report
+    from pvekit.workflows.watch import with_baseline
 
-    if Path(bundle).exists():
-        found = passthrough.diagnose(Path(bundle), vmid=vmid, device=device)
-    elif _is_path(bundle):
+    if html is not None:
+        passthrough_report.refuse_existing(html)
+    live = not Path(bundle).exists()
+    if not live:
+        evidence = read_bundle(Path(bundle))
+    elif is_path(bundle):
         raise click.UsageError(f"There is no file or folder {bundle}.")
     else:
-        found = passthrough.judged(work.collect(reach(bundle)), vmid=vmid, device=device)
+        host = reach(bundle)
+        evidence = with_baseline(host, work.collect(host))
+    found = passthrough.judged(evidence, vmid=vmid, device=device)
     if as_json:
         click.echo(show_diagnosis.diagnosis_json(found.diagnosis, found.unread))
     else:
         click.echo(show_diagnosis.diagnosis_text(found.diagnosis, found.unread, every=every))
+    if html is not None:
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
+        passthrough_report.save(evidence, html, when=today, vmid=vmid, device=device, live=live)
+        click.echo(f"{html}: the page, redacted", err=True)
     return found.diagnosis.verdict.value
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
     """Tell a mistyped path from a host."""
     return "/" in text or "\\" in text or text.endswith((".gz", ".tgz", ".tar", ".zip", ".txt", ".log"))
 
@@ -139,5 +114,6 @@ def explain(check: str | None) -> None:
         click.echo(f"  {source}")
 
 
-for each in (passthrough_view.map_command, passthrough_view.blast, *passthrough_repair.COMMANDS):
+for each in (passthrough_view.map_command, passthrough_view.blast, *passthrough_repair.COMMANDS,
+             passthrough_verify.verify, passthrough_watch.watch):  # fmt: skip
     command.add_command(each)

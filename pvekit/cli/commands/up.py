@@ -24,8 +24,16 @@ if TYPE_CHECKING:
 @events_option
 @click.option("--provision", is_flag=True, help="Run the playbooks even where their inputs did not change.")
 @click.option("--restart", is_flag=True, help="Restart VMs whose changes wait for one.")
+@click.option("--reboot-nodes", is_flag=True, help="Restart nodes that need it before VMs can get their cards.")
 def command(
-    stack: Path, only: tuple[str, ...], lab: bool, yes: bool, as_json: bool, provision: bool, restart: bool
+    stack: Path,
+    only: tuple[str, ...],
+    lab: bool,
+    yes: bool,
+    as_json: bool,
+    provision: bool,
+    restart: bool,
+    reboot_nodes: bool,
 ) -> int:
     """Make the VMs as the stack file says: plan, ask, do, verify.
 
@@ -37,7 +45,7 @@ def command(
     from pvekit.workflows.session import open_session
 
     with open_session(stack, lab=lab) as session:
-        planned = make_plan(session, only=only, provision=provision, restart=restart)
+        planned = make_plan(session, only=only, provision=provision, restart=restart, reboot_nodes=reboot_nodes)
         if as_json:
             click.echo(json.dumps({"event": "plan", "plan": json.loads(show.as_json(planned.plan))}))
         else:

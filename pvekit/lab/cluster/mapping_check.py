@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def problems(lab: Lab, node: str, name: str, entry: Mapping[str, Any]) -> list[str]:
     """Return what does not fit, in PVE's words; empty when all is well."""
-    present = {device.address: device for device in devices(lab.settings)}
+    present = {device.address: device for device in devices(lab.settings, node)}
     found: list[str] = []
     for line in entry["map"]:
         pairs = dict(part.split("=", 1) for part in line.split(","))

@@ -27,7 +27,8 @@ _GRUB = Path("/usr/lib/grub/i386-pc")
 _SHIM = Path("/usr/lib/shim/shimx64.efi.signed")
 _SIGNED_GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
 _GRUB_MODULES = ("biosdisk", "part_gpt", "ext2", "normal", "linux", "search", "search_fs_uuid", "configfile", "serial",
-                 "terminal", "test", "echo", "ls", "minicmd")  # fmt: skip
+                 "terminal", "test", "echo", "ls", "minicmd", "loadenv")  # fmt: skip
+"""No module lies in the image itself: what a menu needs is in the core. Debian's signed GRUB brings its own."""
 
 # Offsets in GRUB's boot.img and in the first sector of core.img (diskboot.img), from GRUB's boot.h and diskboot.S.
 _BOOT_CODE_BYTES = 440
@@ -44,11 +45,20 @@ def make_disk(root: Path, work: Path, target: Path, uuid: str, size: int) -> Non
     _partition(raw, size)
     _root(raw, root, uuid, size - _ROOT_START - _BACKUP_GPT)
     pointer = work / "grub-pointer.cfg"
-    pointer.write_text(f"search.fs_uuid {uuid} root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n")
+    pointer.write_text(first_stage(uuid))
     _efi(raw, pointer)
     _bios(raw, pointer, work / "core.img")
     _run("qemu-img", "convert", "-q", "-O", "qcow2", "-o", "lazy_refcounts=on", str(raw), str(target))
     raw.unlink()
+
+
+def first_stage(uuid: str) -> str:
+    """Return the configuration that finds the real one.
+
+    ``normal`` reads the list of commands below the prefix, where a guest has installed GRUB's modules; ``configfile``
+    does not, and a menu of update-grub would be without load_env.
+    """
+    return f"search.fs_uuid {uuid} root\nset prefix=($root)/boot/grub\nnormal $prefix/grub.cfg\n"
 
 
 def _partition(raw: Path, size: int) -> None:

@@ -20,9 +20,36 @@ HIDDEN = ("05", "06", "0b")
 """Classes left out of the list unless asked for: memory, bridges, processors."""
 
 
+def _ids(vendor: str, device: str, pci_class: str, name: str) -> dict[str, str]:
+    # QEMU's own subsystem ids, for devices that set none.
+    return {
+        "vendor": f"0x{vendor}",
+        "device": f"0x{device}",
+        "class": f"0x{pci_class}",
+        "subsystem_vendor": "0x1af4",
+        "subsystem_device": "0x1100",
+        "device_name": name,
+    }
+
+
+STAND_INS = {
+    "edu": _ids("1234", "11e8", "00ff00", "QEMU educational device"),
+    "pci-testdev": _ids("1b36", "0005", "00ff00", "QEMU PCI test device"),
+    "bochs-display": _ids("1234", "1111", "038000", "QEMU display"),
+    "ich9-intel-hda": _ids("8086", "293e", "040300", "QEMU audio controller"),
+}
+"""QEMU's devices that may stand in for a card, with what guests see of them.
+
+Source: QEMU, hw/misc/edu.c, hw/misc/pci-testdev.c, hw/display/bochs-display.c, hw/audio/intel-hda.c.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One PCI device; ids are four hex digits, ``group`` is -1 without an IOMMU."""
+    """One PCI device; ids are four hex digits, ``group`` is -1 without an IOMMU.
+
+    ``stand_in`` is QEMU's device that a VM really gets, ``node`` the only node that has it (empty: all have one).
+    """
 
     address: str
     vendor: str
@@ -33,6 +60,8 @@ class Device:
     vendor_name: str = ""
     device_name: str = ""
     mdev: bool = False
+    stand_in: str = ""
+    node: str = ""
 
     def row(self) -> dict[str, Any]:
         """Return the device as the API shows it."""
@@ -55,21 +84,30 @@ class Device:
         return row
 
 
-def devices(settings: Settings) -> list[Device]:
-    """Return all devices."""
+def devices(settings: Settings, node: str = "") -> list[Device]:
+    """Return all devices, or those of a node."""
     if settings.pci is not None:
-        return [_described(row) for row in json.loads(settings.pci.read_text(encoding="utf-8"))]
+        found = [_described(row) for row in json.loads(settings.pci.read_text(encoding="utf-8"))]
+        return [device for device in found if not node or device.node in ("", node)]
     return [_of_sysfs(path) for path in sorted(SYSFS.iterdir())] if SYSFS.is_dir() else []
 
 
 def _described(row: dict[str, Any]) -> Device:
-    """Return the device of a row in the API's own form."""
+    """Return the device of a row in the API's own form; with a ``stand-in``, the ids are those of QEMU's device.
+
+    ValueError for an unknown stand-in.
+    """
+    name = row.get("stand-in", "")
+    if name:
+        if name not in STAND_INS:
+            raise ValueError(f"there is no stand-in {name!r}; there are: {', '.join(sorted(STAND_INS))}")
+        row = {**row, **STAND_INS[name]}
     subsystem = ""
     if "subsystem_vendor" in row:
         subsystem = f"{row['subsystem_vendor'][2:]}:{row['subsystem_device'][2:]}"
     return Device(
         row["id"], row["vendor"][2:], row["device"][2:], row["class"][2:], int(row.get("iommugroup", -1)), subsystem,
-        row.get("vendor_name", ""), row.get("device_name", ""), bool(row.get("mdev")),
+        row.get("vendor_name", ""), row.get("device_name", ""), bool(row.get("mdev")), name, row.get("node", ""),
     )  # fmt: skip
 
 
@@ -118,9 +156,8 @@ def _names() -> dict[str, tuple[str, dict[str, str]]]:
 def listing(call: Call) -> list[dict[str, Any]]:
     """Return the devices; bridges and the like only with an empty ``pci-class-blacklist``."""
     hidden = tuple(formats.words(call.get("pci-class-blacklist", ",".join(HIDDEN))))
-    rows = [
-        device.row() for device in devices(call.lab.settings) if not (hidden and device.pci_class.startswith(hidden))
-    ]
+    found = devices(call.lab.settings, call.node)
+    rows = [device.row() for device in found if not (hidden and device.pci_class.startswith(hidden))]
     if not call.flag("verbose", default=True):
         return [{"id": row["id"]} for row in rows]
     return rows

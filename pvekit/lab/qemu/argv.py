@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pvekit.lab.doors import VmStart, has_display
-from pvekit.lab.qemu import network, storage
+from pvekit.lab.qemu import network, passed, storage
 from pvekit.lab.qemu.cpu import cpu_model, memory, topology
 from pvekit.lab.qemu.firmware import Firmware
 from pvekit.lab.qemu.guestnet import GuestNet
@@ -51,14 +51,15 @@ def command(vm: VmStart, around: Surroundings) -> list[str]:
         *_display(vm.config, around),
         *_drives(vm),
         *_cards(vm, around),
+        *passed.devices(vm),
         *_extras(vm.config),
     ]
 
 
-def left_out(config: Mapping[str, str]) -> list[str]:
-    """Return the keys that a VM here does without, for the task's log."""
+def left_out(config: Mapping[str, str], given: Collection[str] = ()) -> list[str]:
+    """Return the keys that a VM here does without, for the task's log; it has those ``given``."""
     prefixes = ("hostpci", "usb", "parallel", "ivshmem", "virtiofs")
-    found = [key for prefix in prefixes for _, key, _ in numbered(config, prefix)]
+    found = [key for prefix in prefixes for _, key, _ in numbered(config, prefix) if key not in given]
     return found + [key for key in ("ivshmem", "audio0", "spice_enhancements") if key in config]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pvekit.lab.doors import DoorError, Log, VmStart
-from pvekit.lab.qemu import agent, blockstats, console, hotplug, kvm, network, process, snapshots, storage, tpm
+from pvekit.lab.qemu import agent, blockstats, console, hotplug, kvm, network, passed, process, snapshots, storage, tpm
 from pvekit.lab.qemu.argv import Surroundings, command, left_out
 from pvekit.lab.qemu.firmware import firmware
 from pvekit.lab.qemu.guestnet import network_of
@@ -223,7 +223,7 @@ class QemuMachines:
         if not enabled(vm.config, "kvm", "1"):
             chosen = kvm.Accelerator("tcg", "kvm=0")
         log(f"accelerator: {chosen.name} ({chosen.why})")
-        for key in left_out(vm.config):
+        for key in left_out(vm.config, passed.given(vm)):
             log(f"{key} is not there in the embedded node; the VM starts without it")
         cds = [each.path for each in storage.drives(vm) if each.cdrom and each.path is not None]
         cards = network.interfaces(vm.config)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pvekit.lab.doors import VmStart
 from pvekit.lab.vm.drives import volumes
+from pvekit.lab.vm.mappings import passed
 from pvekit.lab.vm.vms import Vm
 
 if TYPE_CHECKING:
@@ -22,4 +23,5 @@ def vm_start(lab: Lab, vm: Vm, config: Mapping[str, str] | None = None) -> VmSta
     """Return what the doors need to start or change the VM."""
     used = dict(vm.config if config is None else config)
     paths = {volume: lab.storages.path_of(volume) for volume in volumes(used).values()}
-    return VmStart(vm.vmid, vm.name, used, paths, address(vm.vmid))
+    cards = {key: found for key in used if key.startswith("hostpci") and (found := passed(lab, vm.node, used[key]))}
+    return VmStart(vm.vmid, vm.name, used, paths, address(vm.vmid), cards)

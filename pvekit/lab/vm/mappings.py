@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pvekit.lab.doors import Passed
 from pvekit.lab.errors import TaskFailed
+from pvekit.lab.node.pci import devices
 from pvekit.lab.propstring import split
 from pvekit.lab.vm.devicespec import HOSTPCI
 from pvekit.lab.vm.vms import Vm
@@ -32,6 +34,25 @@ def _addresses(lab: Lab, node: str, values: Mapping[str, str]) -> set[str]:
     return found
 
 
+def passed(lab: Lab, node: str, text: str) -> tuple[Passed, ...]:
+    """Return the functions of the devices behind one hostpci value; none for what is not there.
+
+    Of several paths of a mapping the first one is taken; an address without a function means all of them.
+    """
+    values = split(HOSTPCI, text)
+    paths = [one for one in values.get("host", "").split(";") if one]
+    if "mapping" in values:
+        entry = (lab.cluster.get("mapping-pci") or {}).get(values["mapping"]) or {}
+        lines = [dict(part.split("=", 1) for part in line.split(",")) for line in entry.get("map", [])]
+        paths = [line["path"].split(";")[0] for line in lines if line.get("node") == node][:1]
+    wanted = tuple(f"{_full(path).removesuffix('.0')}." if "." not in path else _full(path) for path in paths)
+    return tuple(
+        Passed(f"{device.vendor}:{device.device}", device.pci_class, device.stand_in)
+        for device in sorted(devices(lab.settings, node), key=lambda device: device.address)
+        if wanted and device.address.startswith(wanted)
+    )
+
+
 def _full(address: str) -> str:
     text = address if re.match(r"[0-9a-f]{4}:", address) else f"0000:{address}"
     return text if "." in text else f"{text}.0"
@@ -48,7 +69,7 @@ def demand_usable(lab: Lab, vm: Vm, values: Mapping[str, str]) -> None:
             raise TaskFailed("PCI device mapping invalid (hardware probably changed)")
     wanted = _addresses(lab, vm.node, values)
     for other in lab.vms.all():
-        if other.vmid == vm.vmid or lab.machines.status(other.vmid) is None:
+        if other.vmid == vm.vmid or other.node != vm.node or lab.machines.status(other.vmid) is None:
             continue
         for name, value in other.config.items():
             if re.fullmatch(r"hostpci\d+", name):

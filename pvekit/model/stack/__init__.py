@@ -2,6 +2,7 @@
 
 from pvekit.model.stack.adopt import CannotAdopt, overrides, to_yaml
 from pvekit.model.stack.files import Files, NoFiles
+from pvekit.model.stack.gpus import Gpu, GpuMatch, VmGpu
 from pvekit.model.stack.home import (
     Alert,
     HostSsh,
@@ -57,6 +58,8 @@ __all__ = [
     "Dns",
     "Download",
     "Files",
+    "Gpu",
+    "GpuMatch",
     "Host",
     "HostSsh",
     "Image",
@@ -85,6 +88,7 @@ __all__ = [
     "Tuning",
     "User",
     "Vm",
+    "VmGpu",
     "Volume",
     "Windows",
     "WindowsPatience",

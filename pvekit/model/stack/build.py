@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from pvekit.model.stack import home_build, shape
+from pvekit.model.stack import gpu_build, home_build, shape
 from pvekit.model.stack.fields import Fields
 from pvekit.model.stack.include import Includer
 from pvekit.model.stack.text import Path
@@ -47,6 +47,7 @@ def build_host(host: shape.HostShape) -> Host:
         parallel=Parallel(host.parallel.storage, host.parallel.node, host.parallel.boot),
         ssh=home_build.host_ssh(host.ssh),
         tuning=home_build.tuning(host.tuning),
+        passthrough=host.passthrough,
     )
 
 
@@ -90,7 +91,8 @@ def build_vm(name: str, vm: shape.VmShape, stack: shape.StackShape, include: Inc
         sockets=fields["sockets"],
         cpu=fields["cpu"],
         memory_mib=fields["memory"],
-        balloon_mib=fields["balloon"],
+        # A card pins all memory, so that what `defaults` say about balloons is for other VMs.
+        balloon_mib=None if vm.gpus else fields["balloon"],
         machine=fields["machine"],
         firmware=fields["firmware"],
         secure_boot=fields["secure_boot"],
@@ -125,6 +127,7 @@ def build_vm(name: str, vm: shape.VmShape, stack: shape.StackShape, include: Inc
         nas=home_build.nas(fields["nas"]) if fields["kind"] == "nas" and fields["nas"] else None,
         affinity=fields["affinity"],
         hugepages=None if fields["hugepages"] is None else str(fields["hugepages"]),
+        gpus=tuple(gpu_build.vm_gpu(card) for card in vm.gpus or ()),
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pvekit.model.errors import Problem, StackInvalid
-from pvekit.model.stack import checks
+from pvekit.model.stack import checks, gpu_build, gpu_checks
 from pvekit.model.stack.build import build_host, build_image, build_vm
 from pvekit.model.stack.files import Files, NoFiles
 from pvekit.model.stack.include import Includer
@@ -38,6 +38,7 @@ def load(text: str, file: str, kinds: frozenset[str], files: Files | None = None
     problems = document.problems + problems
     if shape is not None:
         problems.extend(checks.check(shape, document, kinds))
+        problems.extend(gpu_checks.check(shape, document))
         stack = _build(shape, file, Includer(document, files or NoFiles(), problems))
         if not problems:
             return stack
@@ -98,6 +99,7 @@ def _build(shape: StackShape, file: str, include: Includer) -> Stack:
         host=build_host(shape.host) if shape.host else None,
         images={name: build_image(name, image, include) for name, image in shape.images.items()},
         vms=tuple(build_vm(name, vm, shape, include) for name, vm in shape.vms.items()),
+        gpus={name: gpu_build.gpu(name, gpu) for name, gpu in shape.gpus.items()},
     )
 
 

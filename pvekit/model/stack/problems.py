@@ -15,10 +15,8 @@ from pvekit.model.stack.shape import StackShape, VmFields, VmShape
 from pvekit.model.stack.text import Document, Path
 
 NOT_YET = {
-    "gpus": "passing GPUs through",
     "pci": "passing PCI devices through",
     "usb": "passing USB devices through",
-    "passthrough": "passing devices through",
     "llm": "serving language models",
     "llama": "serving language models",
     "shares": "network shares",

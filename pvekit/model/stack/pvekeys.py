@@ -35,6 +35,7 @@ _OWN_FIELD = {
     "cores": "cores",
     "description": "description",
     "efidisk": "firmware: ovmf",
+    "hostpci": "gpus",
     "ide": "disks",
     "memory": "memory",
     "onboot": "start.auto",
@@ -47,7 +48,7 @@ _OWN_FIELD = {
     "tpmstate": "tpm",
     "virtio": "disks",
 }
-_NOT_YET = {"hostpci": "passing PCI devices through", "usb": "passing USB devices through"}
+_NOT_YET = {"usb": "passing USB devices through"}
 
 
 def check_pve(document: Document, values: dict[str, Any] | None, path: Path) -> Iterator[Problem]:

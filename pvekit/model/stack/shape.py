@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from pvekit.model.stack import gpu_shape as gpu
 from pvekit.model.stack import home_shape as home
 from pvekit.model.stack import scalars as s
 from pvekit.model.stack.base import Shape, default, maybe
@@ -58,6 +59,9 @@ class HostShape(Shape):
     parallel: ParallelShape = Field(default_factory=ParallelShape, description="How much is done at once.")
     ssh: home.HostSshShape | None = maybe("SSH to the nodes, for what PVE's API has no words for.")
     tuning: home.TuningShape = Field(default_factory=home.TuningShape, description="Settings of the nodes themselves.")
+    passthrough: Literal["check", "configure"] = default(
+        "check", "Nodes whose cards are used: check whether they are ready (default), or configure them (needs ssh)."
+    )
 
 
 class ImageShape(Shape):
@@ -223,6 +227,7 @@ class VmShape(VmFields):
     """One VM."""
 
     vmid: int | None = maybe("Default: chosen by pvekit.", ge=100, le=999_999_999)
+    gpus: list[gpu.VmGpu] | None = maybe("Cards of the node that it gets whole: names under gpus.", max_length=16)
 
 
 HOST_HERE = "HostShape"
@@ -254,4 +259,7 @@ class StackShape(Shape):
     host: Host = Field(description="The PVE server; `lab` is the embedded node.")
     defaults: VmFields = Field(default_factory=VmFields, description="For every VM that does not say otherwise.")
     images: dict[s.ImageName, ImageShape] = Field(default_factory=dict, description="Disk images by name.")
+    gpus: dict[gpu.GpuName, gpu.GpuShape] = Field(
+        default_factory=dict, description="Cards of the nodes, by names that VMs use."
+    )
     vms: dict[s.VmName, VmShape] = Field(description="The VMs by name.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, Literal
 
+from pvekit.model.stack.gpus import Gpu, VmGpu
 from pvekit.model.stack.home import HostSsh, Linux, Nas, Schedule, Tuning, Windows
 from pvekit.model.stack.secret import SecretRef
 
@@ -53,6 +54,7 @@ class Host:
 
     ``fingerprints`` are SHA-256, upper case with colons; empty means that the certificate is verified against the
     system's CAs. There is no way to switch verification off. At least one of ``token`` and ``login`` is there.
+    ``passthrough`` says whether a node is only checked or also prepared for giving cards to VMs.
     """
 
     endpoints: tuple[str, ...]
@@ -63,6 +65,7 @@ class Host:
     parallel: Parallel = Parallel()
     ssh: HostSsh | None = None
     tuning: Tuning = field(default_factory=Tuning)
+    passthrough: Literal["check", "configure"] = "check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +258,7 @@ class Vm:
     nas: Nas | None = None
     affinity: str | None = None
     hugepages: str | None = None
+    gpus: tuple[VmGpu, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +270,7 @@ class Stack:
     host: Host | None
     images: Mapping[str, Image]
     vms: tuple[Vm, ...]
+    gpus: Mapping[str, Gpu] = field(default_factory=dict)
 
     def vm(self, name: str) -> Vm:
         """Return the VM of that name. KeyError if there is none."""

@@ -7,8 +7,6 @@ not start or show Code 43. ``lspci -vvv`` shows ``Physical Resizable BAR`` with 
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough import barmap, guestbars
@@ -16,6 +14,7 @@ from pvekit.passthrough.facts.guestlog import GuestLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "A resizable BAR was left large"
 LAYER = Layer.BARS
@@ -28,8 +27,8 @@ _REMEDY = Remedy(
     "Switch Resizable BAR off in the firmware setup, or write a smaller size to resourceN_resize of the card before "
     "vfio-pci takes it (8 means 256 MiB)."
 )
-_CURRENT = re.compile(r"BAR (?P<bar>\d): current size: (?P<size>\d{1,9}[KMGT]?B)")
-_MAPPED = re.compile(r"dma_map\([^,]+, 0x[0-9a-f]{1,16}, 0x(?P<size>[0-9a-f]{1,16}), [^)]*\) = -\d+")
+_CURRENT = Pattern(r"BAR (?P<bar>\d): current size: (?P<size>\d{1,9}[KMGT]?B)")
+_MAPPED = Pattern(r"dma_map\([^,]+, 0x[0-9a-f]{1,16}, 0x(?P<size>[0-9a-f]{1,16}), [^)]*\) = -\d+")
 _USUAL = 256 << 20
 
 

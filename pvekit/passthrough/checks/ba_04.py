@@ -9,14 +9,13 @@ traffic between cards is lost; some starts end with it. The width is in the kern
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough import barmap
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The guest uses addresses beyond the IOMMU's width"
 LAYER = Layer.BARS
@@ -29,15 +28,15 @@ _REMEDY = Remedy(
     "Limit the guest's address width to that of the IOMMU: guest-phys-bits=39 in a custom CPU model, or "
     "args: -cpu host,host-phys-bits-limit=39."
 )
-_REFUSED = re.compile(
+_REFUSED = Pattern(
     r"dma_map\([^,]+, 0x(?P<at>[0-9a-f]{1,16}), 0x(?P<size>[0-9a-f]{1,16}), [^)]*\) = -22 \(Invalid argument\)"
 )
-_WIDTH = re.compile(r"DMAR: Host address width (?P<bits>\d{1,2})\b")
+_WIDTH = Pattern(r"DMAR: Host address width (?P<bits>\d{1,2})\b")
 _SMALL = 39
-_FATAL = re.compile(
+_FATAL = Pattern(
     r"memory listener initialization failed|unable to continue|KVM_SET_USER_MEMORY_REGION failed|TASK ERROR"
 )
-_HARMLESS = re.compile(r"p2p may not work|peer-to-peer transactions on BARs are not supported")
+_HARMLESS = Pattern(r"p2p may not work|peer-to-peer transactions on BARs are not supported")
 
 
 def check(start: StartLog | Missing, log: KernelLog | Missing) -> Outcome | None:

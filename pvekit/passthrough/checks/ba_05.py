@@ -8,8 +8,6 @@ then.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.aimed import ADDRESS, said_of_target
@@ -18,6 +16,7 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "QEMU cannot map a BAR of the card"
 LAYER = Layer.BARS
@@ -27,7 +26,7 @@ SOURCES = (
     "Linux drivers/vfio/pci/vfio_pci_core.c, vfio_pci_core_mmap(); vfio_pci_rdwr.c, vfio_pci_bar_rw()",
 )
 _REMEDY = Remedy("Find out who holds the BAR: see /proc/iomem (as root) while the VM runs.")
-_RESERVE = re.compile(rf"vfio[-_]pci {ADDRESS}: BAR (?P<bar>\d).*can't reserve")
+_RESERVE = Pattern(rf"vfio[-_]pci {ADDRESS}: BAR (?P<bar>\d).*can't reserve")
 
 
 def check(start: StartLog | Missing, log: KernelLog | Missing, target: Target | Missing) -> Outcome | None:

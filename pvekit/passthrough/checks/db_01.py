@@ -29,6 +29,7 @@ from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.members import names, on_vfio, proxmox
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "A driver of the host holds the card"
 LAYER = Layer.BINDING
@@ -39,7 +40,7 @@ SOURCES = (
     "Linux Documentation/driver-api/vfio.rst",
 )
 FOLLOWS = ("KC-05", "DB-02", "DB-03", "DB-04", "DB-05", "DB-08", "DB-09", "DB-10", "GR-01", "GR-06")
-_REFUSED = re.compile(
+_REFUSED = Pattern(
     r"failed to open /dev/vfio/\d+: No such file or directory|error getting device from group \d+: No such device"
     r"|Unmanaged PCI device [0-9a-f:.]+ must be manually detached"
     r"|Cannot bind [0-9a-f:.]+ to vfio|can't unbind/bind PCI group to VFIO"

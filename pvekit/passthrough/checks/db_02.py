@@ -20,6 +20,7 @@ from pvekit.passthrough.facts.modprobe import Modprobe
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import on_vfio
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The initramfs was not rebuilt after the change"
 LAYER = Layer.BINDING
@@ -28,7 +29,7 @@ SOURCES = (
     "initramfs-tools hooks: /etc/modprobe.d is copied when the image is built",
 )
 _REMEDY = Remedy("update-initramfs -u -k all, then proxmox-boot-tool refresh where it keeps the ESPs, then reboot.")
-_VALUE = re.compile(r"\s*(\S+?)=(\d+)")
+_VALUE = Pattern(r"\s*(\S+?)=(\d+)")
 
 
 def check(

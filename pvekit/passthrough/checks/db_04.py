@@ -7,8 +7,6 @@ fault.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.binding import wanted_by, wanted_ids
@@ -19,11 +17,12 @@ from pvekit.passthrough.facts.modprobe import Modprobe
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import on_vfio
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "Wrong ids for vfio-pci"
 LAYER = Layer.BINDING
 SOURCES = ("Linux drivers/vfio/pci/vfio_pci.c, vfio_pci_fill_ids()", "Proxmox VE pve-docs qm-pci-passthrough.adoc")
-_INVALID = re.compile(r"vfio_pci: invalid id string|vfio_pci: failed to add dynamic id")
+_INVALID = Pattern(r"vfio_pci: invalid id string|vfio_pci: failed to add dynamic id")
 
 
 def check(

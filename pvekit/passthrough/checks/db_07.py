@@ -8,8 +8,6 @@ says ``failed to open /dev/vfio/vfio: No such file or directory``. No proof is a
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.binding import blacklisted
@@ -21,6 +19,7 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import on_vfio
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The vfio modules are not loaded"
 LAYER = Layer.BINDING
@@ -29,11 +28,11 @@ SOURCES = (
     "QEMU hw/vfio/container.c, vfio_container_connect()",
     "Linux drivers/vfio/Kconfig, VFIO_VIRQFD",
 )
-_SAID = re.compile(
+_SAID = Pattern(
     r"Cannot find vfio-pci module!|failed to open /dev/vfio/vfio: No such file or directory"
     r"|Module vfio[-_]pci not found in directory"
 )
-_LOADED = re.compile(r"VFIO - User Level meta-driver|vfio_pci: add \[")
+_LOADED = Pattern(r"VFIO - User Level meta-driver|vfio_pci: add \[")
 _REMEDY = Remedy(
     "Boot the kernel whose modules are installed, and load vfio, vfio_iommu_type1 and vfio_pci "
     "(/etc/modules-load.d, then update-initramfs)."

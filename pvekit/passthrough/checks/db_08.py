@@ -7,8 +7,6 @@ that is not on vfio-pci makes this a fault.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.bundle import Line
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
@@ -19,12 +17,13 @@ from pvekit.passthrough.facts.modprobe import Modprobe
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import on_vfio
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The modprobe configuration for vfio is not read"
 LAYER = Layer.BINDING
 SOURCES = ("modprobe.d(5)", "Linux kernel/module/main.c, unknown_module_param_cb()", "kmod libkmod/libkmod-config.c")
-_UNKNOWN = re.compile(r"vfio[-_]pci: unknown parameter '([^']+)' ignored")
-_OURS = re.compile(r"vfio")
+_UNKNOWN = Pattern(r"vfio[-_]pci: unknown parameter '([^']+)' ignored")
+_OURS = Pattern(r"vfio")
 _REMEDY = Remedy(
     "Name the file *.conf, correct the line (options vfio-pci ids=vendor:device), update-initramfs, reboot."
 )

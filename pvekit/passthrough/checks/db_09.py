@@ -7,8 +7,6 @@ already bound to NovaCore``.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.binding import wanted_by, wanted_ids
@@ -21,6 +19,7 @@ from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.members import names, on_vfio, proxmox
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "nova_core holds the card"
 LAYER = Layer.BINDING
@@ -29,7 +28,7 @@ SOURCES = (
     "https://github.com/beclab/Olares/pull/3963",
     "Proxmox VE pve-kernel debian/changelog, 7.0.2-3",
 )
-_BOUND = re.compile(r"NVRM: GPU ([0-9a-f:.]+) is already bound to NovaCore")
+_BOUND = Pattern(r"NVRM: GPU ([0-9a-f:.]+) is already bound to NovaCore")
 _DRIVERS = frozenset({"NovaCore", "nova_core", "nova-core", "nova"})
 _REMEDY = Remedy(
     "blacklist nova_core (and nova_drm) in /etc/modprobe.d, update-initramfs, reboot; or a kernel without it."

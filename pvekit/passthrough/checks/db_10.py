@@ -7,19 +7,18 @@ with it, and often only a reboot of the host helps.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import names, on_vfio
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The host still uses the card"
 LAYER = Layer.BINDING
 SOURCES = ("NVIDIA open-gpu-kernel-modules kernel-open/nvidia/nv-pci.c, nv_pci_remove_helper()",)
-_IN_USE = re.compile(r"NVRM: Attempting to remove (?:minor )?device .*with non-zero usage count")
+_IN_USE = Pattern(r"NVRM: Attempting to remove (?:minor )?device .*with non-zero usage count")
 _REMEDY = Remedy(
     "Stop what uses the card (desktop session, nvidia-persistenced, containers) before the VM starts, or "
     "bind the card to "

@@ -1,8 +1,9 @@
 """A Radeon RX 9000 (RDNA 4) card was given to vfio-pci before its own driver had set it up, and does not wake.
 
 The link to the card does not come up again (``broken device, retraining non-functional downstream link``) and QEMU
-says ``Unable to power on device, stuck in D3``. Where amdgpu may set up the card first, and it is handed over when
-the VM starts (Proxmox VE does that by itself when no ids are configured), it works. For other cards see RS-03.
+says ``Unable to power on device, stuck in D3``; QEMU goes on all the same, and the VM can start with a card that does
+not answer. Where amdgpu may set up the card first, and it is handed over when the VM starts (Proxmox VE does that by
+itself when no ids are configured), it works. For other cards see RS-03.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pvekit.passthrough.facts.modprobe import Modprobe
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "An RDNA 4 card was given to vfio-pci too early"
 LAYER = Layer.BINDING
@@ -26,8 +28,8 @@ SOURCES = (
     "QEMU hw/vfio/pci.c, vfio_pci_pre_reset(): Unable to power on device, stuck in D3",
 )
 _RDNA4 = frozenset({"7550", "7551", "7590"})
-_LINK = re.compile(r"broken device, retraining non-functional downstream link|: retraining failed")
-_STUCK = re.compile(r"Unable to power on device, stuck in D3|Unable to change power state from D3(?:cold|hot) to D0")
+_LINK = Pattern(r"broken device, retraining non-functional downstream link|: retraining failed")
+_STUCK = Pattern(r"Unable to power on device, stuck in D3|Unable to change power state from D3(?:cold|hot) to D0")
 _REMEDY = Remedy(
     "Let amdgpu set up the card first: take its ids from vfio-pci, and hand it over when the VM starts (hookscript or "
     "Proxmox VE itself).",
@@ -57,5 +59,5 @@ def check(
         return None
     return failed(
         "the card was on vfio-pci before amdgpu could set it up, and does not wake", wanted, link[1], stuck[1],
-        remedy=_REMEDY, confidence=Confidence.MEDIUM,
+        remedy=_REMEDY, confidence=Confidence.MEDIUM, until=Layer.VM,
     )  # fmt: skip

@@ -6,14 +6,13 @@ QEMU of this VM that did not end, has it. Cards in one group cannot go to two VM
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import names
 from pvekit.passthrough.outcome import Outcome, failed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "Another process holds the VFIO group"
 LAYER = Layer.BINDING
@@ -21,7 +20,7 @@ SOURCES = (
     "QEMU hw/vfio/container.c, vfio_group_get()",
     "Linux drivers/vfio/group.c, vfio_group_fops_open()",
 )
-_BUSY = re.compile(
+_BUSY = Pattern(
     r"(?i)(?:failed to open|error opening|could not open) '?/dev/vfio/(?:\d+|devices/vfio\d+)'?:"
     r" Device or resource busy"
 )

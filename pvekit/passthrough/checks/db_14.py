@@ -8,12 +8,11 @@ everybody.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.outcome import Outcome, failed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "QEMU may not open the VFIO device files"
 LAYER = Layer.BINDING
@@ -22,7 +21,7 @@ SOURCES = (
     "Linux Documentation/driver-api/vfio.rst, section on the ownership of /dev/vfio/GROUP",
     "https://github.com/systemd/systemd/issues/6648",
 )
-_DENIED = re.compile(
+_DENIED = Pattern(
     r"(?i)(?:failed to open|error opening|could not open) '?/dev/vfio/\S+?'?: (Permission denied|Operation "
     r"not permitted)"
 )

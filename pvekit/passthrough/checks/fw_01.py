@@ -33,6 +33,7 @@ SOURCES = (
     "Linux drivers/iommu/amd/init.c, amd_iommu_detect()",
     "qemu-server src/PVE/QemuServer/PCI.pm, prepare_pci_device()",
 )
+FOLLOWS = ("FW-03",)
 _REMEDY = Remedy(
     'Switch on VT-d (Intel: "Virtualization Technology for Directed I/O") or AMD-Vi ("IOMMU") in the firmware '
     "setup, then switch the machine off and on again. In a virtual machine, give it a virtual IOMMU."

@@ -8,14 +8,13 @@ virtualisation configured, but not available``. ``SGX disabled by BIOS`` is abou
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.processor import Processor
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "Hardware virtualization is switched off in the firmware"
 LAYER = Layer.FIRMWARE
@@ -29,11 +28,11 @@ _REMEDY = Remedy(
     'Switch on VT-x ("Intel Virtualization Technology") or SVM in the firmware setup. In a virtual machine, switch '
     "on nested virtualization."
 )
-_DISABLED = re.compile(
+_DISABLED = Pattern(
     r"VMX \(outside TXT\) disabled by BIOS|\bkvm(?:_intel|_amd)?: (?:support for '\w+' )?disabled by bios"
     r"|VMX not enabled \(by BIOS\)|SVM disabled \(by BIOS\)"
 )
-_NO_KVM = re.compile(r"KVM virtualisation configured, but not available")
+_NO_KVM = Pattern(r"KVM virtualisation configured, but not available")
 _WHOLE = 30
 """A list of fewer flags than this is a search's result, not all of a processor's."""
 

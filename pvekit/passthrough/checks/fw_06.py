@@ -8,8 +8,6 @@ It breaks nothing by itself; a guest with UEFI (OVMF) may get no picture.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.aimed import ADDRESS, said_of_target
@@ -17,12 +15,13 @@ from pvekit.passthrough.facts.boot import Boot
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "Legacy start: the card was set up by its VGA BIOS"
 LAYER = Layer.ROM
 SOURCES = ("Linux arch/x86/pci/fixup.c, pci_fixup_video()",)
-_SHADOWED = re.compile(rf"{ADDRESS}: Video device with shadowed ROM at \[mem 0x000c0000-0x000dffff\]")
-_ROM = re.compile(rf"vfio-pci {ADDRESS}: Invalid PCI ROM header signature: expecting 0xaa55")
+_SHADOWED = Pattern(rf"{ADDRESS}: Video device with shadowed ROM at \[mem 0x000c0000-0x000dffff\]")
+_ROM = Pattern(rf"vfio-pci {ADDRESS}: Invalid PCI ROM header signature: expecting 0xaa55")
 _REMEDY = Remedy(
     "Start the machine by UEFI and set the option ROM policy to UEFI, or make another card the first one.",
     risk="a host that was installed for legacy start needs its boot loader again",

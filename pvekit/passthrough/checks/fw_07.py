@@ -7,14 +7,13 @@ a BAR (FB-01, FB-02) and a ROM that cannot be read (RO-01).
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.aimed import ADDRESS, said_of_target
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The card is the host's first graphics card"
 LAYER = Layer.FRAMEBUFFER
@@ -22,7 +21,7 @@ SOURCES = (
     "Linux drivers/pci/vgaarb.c, vga_arbiter_add_pci_device()",
     "Linux drivers/pci/pci-sysfs.c, boot_vga_show()",
 )
-_FIRST = re.compile(rf"{ADDRESS}: vgaarb: (?:setting as boot (?:VGA )?device|bridge control possible.*boot)")
+_FIRST = Pattern(rf"{ADDRESS}: vgaarb: (?:setting as boot (?:VGA )?device|bridge control possible.*boot)")
 _REMEDY = Remedy(
     "Make another card the first one in the firmware setup, or exchange the cards' slots. Otherwise reach the host "
     "over the network: its own screen goes dark.",

@@ -7,14 +7,13 @@ it counts only on a first or second generation Ryzen with a BIOS date of 2019.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.dmi import Dmi
 from pvekit.passthrough.facts.processor import Processor
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.outcome import Outcome, failed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "A Ryzen firmware of 2019 that breaks passthrough"
 LAYER = Layer.RESET
@@ -22,9 +21,9 @@ SOURCES = (
     "bugzilla.kernel.org bug 203957 (AGESA 0.0.7.2 based BIOS update broke IOMMU redirection, June 2019)",
     "libvirt src/util/virpci.c, virPCIGetHeaderType()",
 )
-_HEADER = re.compile(r"Unknown PCI header type '127'")
-_RYZEN = re.compile(r"Ryzen (?:Threadripper )?(?:[3579] )?(?:PRO )?[123]\d{3}")
-_DATE = re.compile(r"(?:0[3-9]|1[0-2])/\d\d/2019|2019-(?:0[3-9]|1[0-2])-\d\d")
+_HEADER = Pattern(r"Unknown PCI header type '127'")
+_RYZEN = Pattern(r"Ryzen (?:Threadripper )?(?:[3579] )?(?:PRO )?[123]\d{3}")
+_DATE = Pattern(r"(?:0[3-9]|1[0-2])/\d\d/2019|2019-(?:0[3-9]|1[0-2])-\d\d")
 _REMEDY = Remedy("Update the firmware to one with a later AGESA, or go back to one before 0.0.7.2.",
                  risk="a firmware update that fails can leave the board unusable")  # fmt: skip
 

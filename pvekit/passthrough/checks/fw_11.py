@@ -8,8 +8,6 @@ that: the module was loaded. Modules of the kernel package itself, vfio-pci amon
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.boot import Boot
@@ -17,6 +15,7 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.modprobe import Modprobe
 from pvekit.passthrough.facts.modules import LoadedModules
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "Secure Boot: the kernel refuses a module"
 LAYER = Layer.RESET
@@ -24,11 +23,11 @@ SOURCES = (
     "Linux kernel/module/signing.c, module_sig_check()",
     "Linux security/lockdown/lockdown.c, lockdown_is_locked_down()",
 )
-_REJECTED = re.compile(
+_REJECTED = Pattern(
     r"Loading of (?:unsigned module|module with unsupported crypto|module with unavailable key) is rejected"
     r"|Lockdown: \S+ unsigned module loading is restricted"
 )
-_NAMED = re.compile(r"(vendor[-_]reset|nvidia)\S*: Key was rejected by service|"
+_NAMED = Pattern(r"(vendor[-_]reset|nvidia)\S*: Key was rejected by service|"
                     r"Failed to insert module '(vendor[-_]reset|nvidia)\w*': Key was rejected")  # fmt: skip
 _REMEDY = Remedy(
     "Enrol the key that DKMS signs with (mokutil --import), or switch Secure Boot off in the firmware setup.",

@@ -8,13 +8,12 @@ translated.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.translation import Translation
 from pvekit.passthrough.outcome import Outcome, failed, noted, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "A firmware bug makes the IOMMU unusable"
 LAYER = Layer.FIRMWARE
@@ -22,8 +21,8 @@ SOURCES = (
     "Linux drivers/iommu/intel/dmar.c, warn_invalid_dmar(), dmar_table_init(), parse_dmar_table()",
     "slimbootloader/slimbootloader#786",
 )
-_BROKEN = re.compile(r"Your BIOS is broken; DMAR reported at address [0-9a-f]+(?: returns all ones)?!")
-_FATAL = re.compile(
+_BROKEN = Pattern(r"Your BIOS is broken; DMAR reported at address [0-9a-f]+(?: returns all ones)?!")
+_FATAL = Pattern(
     r"(?i:dmar: parse DMAR table failure)|DMAR: No DMAR devices found|No DRHD structure found in DMAR table"
     r"|DMAR: (?:Invalid DMAR haw|Unable to map DMAR|Record passes table end)"
 )

@@ -30,7 +30,7 @@ SOURCES = (
     "QEMU hw/vfio/container.c, vfio_group_get()",
     "Proxmox VE pve-common src/PVE/SysFSTools.pm, pci_dev_group_bind_to_vfio()",
 )
-FOLLOWS = ("GR-02", "GR-04", "GR-07")
+FOLLOWS = ("GR-02", "GR-04", "GR-07", "GR-08")
 _REMEDY = Remedy(
     "Put the card into another slot, best one at the processor, or switch on ACS in the firmware. On a "
     "Proxmox VE kernel "

@@ -8,8 +8,6 @@ helps a card that is behind a PCIe-to-PCI bridge or whose port has ACS already.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.cmdline import Cmdline
@@ -19,12 +17,13 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import members
 from pvekit.passthrough.outcome import Outcome, noted, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The ACS override is set"
 LAYER = Layer.GROUPS
 SOURCES = ("Proxmox VE kernel patch 0004, pcie_acs_override_setup()",)
 
-_ACTIVE = re.compile(r"Warning: PCIe ACS overrides enabled")
+_ACTIVE = Pattern(r"Warning: PCIe ACS overrides enabled")
 _REMEDY = Remedy(
     "Remove pcie_acs_override from the kernel command line if the card's group is clean without it.",
     "With the override devices can reach each other's memory past the IOMMU.",

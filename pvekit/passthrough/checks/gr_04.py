@@ -20,6 +20,7 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import blocks, members
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "A port above the card has no ACS"
 LAYER = Layer.GROUPS
@@ -30,8 +31,8 @@ SOURCES = (
 _REMEDY = Remedy(
     "Put the card into a slot whose port has ACS, usually one at the processor; or switch on ACS in the firmware."
 )
-_BUSES = re.compile(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subordinate=([0-9a-f]{2})")
-_PORT = re.compile(r"Express \(v\d\) (Root Port|Downstream Port|Upstream Port)")
+_BUSES = Pattern(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subordinate=([0-9a-f]{2})")
+_PORT = Pattern(r"Express \(v\d\) (Root Port|Downstream Port|Upstream Port)")
 
 
 def check(

@@ -8,8 +8,6 @@ and that is another matter (firmware or kernel option).
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.cmdline import Cmdline
@@ -20,6 +18,7 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import names
 from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The card has no IOMMU group"
 LAYER = Layer.GROUPS
@@ -28,7 +27,7 @@ SOURCES = (
     "Proxmox VE pve-common src/PVE/SysFSTools.pm, pci_dev_group_bind_to_vfio()",
     "Linux Documentation/admin-guide/kernel-parameters.txt, intel_iommu=igfx_off",
 )
-_SAID = re.compile(r"no iommu_group found|Cannot open iommu_group: No such file")
+_SAID = Pattern(r"no iommu_group found|Cannot open iommu_group: No such file")
 _REMEDY = Remedy("Switch off VMD in the firmware, or remove igfx_off from intel_iommu on the kernel command line.")
 
 

@@ -6,8 +6,6 @@ changes that, the ACS override neither. Old PCI slots of current boards are made
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.bundle import Line
 from pvekit.model.finding import Layer, Remedy
 from pvekit.model.missing import Missing
@@ -16,13 +14,14 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import blocks, members
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The card is behind a PCIe-to-PCI bridge"
 LAYER = Layer.GROUPS
 SOURCES = ("Linux drivers/iommu/iommu.c, pci_device_group()", "Linux drivers/pci/search.c, pci_for_each_dma_alias()")
 _REMEDY = Remedy("Put the card into a PCI Express slot.")
-_KIND = re.compile(r"PCI-Express to PCI/PCI-X Bridge|\[Subtractive decode\]")
-_NAME = re.compile(r"(?i)PCI-?e(?:xpress)?[- ]to[- ]PCI\b|PCI Express to PCI Bridge")
+_KIND = Pattern(r"PCI-Express to PCI/PCI-X Bridge|\[Subtractive decode\]")
+_NAME = Pattern(r"(?i)PCI-?e(?:xpress)?[- ]to[- ]PCI\b|PCI Express to PCI Bridge")
 
 
 def check(target: Target | Missing, devices: Devices | Missing, start: StartLog | Missing) -> Outcome | None:

@@ -12,8 +12,6 @@ on all the same; it is the last resort, and it is useless where remapping works.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.binding import unsafe_interrupts
@@ -24,6 +22,7 @@ from pvekit.passthrough.facts.modprobe import Modprobe
 from pvekit.passthrough.facts.parameters import Parameters
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "Interrupt remapping is off"
 LAYER = Layer.REMAPPING
@@ -35,12 +34,12 @@ SOURCES = (
 )
 FOLLOWS = ("IR-02", "KC-06")
 
-_ENABLED = re.compile(r"Enabled IRQ remapping in x2?apic mode|AMD-Vi: Interrupt remapping enabled")
-_REFUSED = re.compile(r"No interrupt remapping support\. +Use the module param \"?allow_unsafe_interrupts")
-_QEMU = re.compile(r"(?i)failed to set iommu for container: Operation not permitted")
-_RMRR = re.compile(r"due to platform RMRR requirement|requested this device have a 1:1 IOMMU mapping")
-_TRANSLATES = re.compile(r"Adding to iommu group \d|AMD-Vi: Found IOMMU|DMAR: Intel\(R\) Virtualization Technology")
-_X86 = re.compile(r"\bDMAR: |AMD-Vi: ")
+_ENABLED = Pattern(r"Enabled IRQ remapping in x2?apic mode|AMD-Vi: Interrupt remapping enabled")
+_REFUSED = Pattern(r"No interrupt remapping support\. +Use the module param \"?allow_unsafe_interrupts")
+_QEMU = Pattern(r"(?i)failed to set iommu for container: Operation not permitted")
+_RMRR = Pattern(r"due to platform RMRR requirement|requested this device have a 1:1 IOMMU mapping")
+_TRANSLATES = Pattern(r"Adding to iommu group \d|AMD-Vi: Found IOMMU|DMAR: Intel\(R\) Virtualization Technology")
+_X86 = Pattern(r"\bDMAR: |AMD-Vi: ")
 _REMEDY = Remedy(
     "Switch on VT-d with interrupt remapping (and x2APIC) in the firmware setup, remove intremap=off and nointremap "
     "from the kernel command line, and update the firmware. Only if the platform cannot do it: "

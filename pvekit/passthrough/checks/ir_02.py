@@ -7,8 +7,6 @@ is less: interrupts are remapped all the same, only in xapic mode, so that line 
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.binding import unsafe_interrupts
@@ -17,6 +15,7 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.modprobe import Modprobe
 from pvekit.passthrough.facts.parameters import Parameters
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The firmware or chipset prevents interrupt remapping"
 LAYER = Layer.REMAPPING
@@ -25,13 +24,13 @@ SOURCES = (
     "Linux drivers/iommu/amd/init.c, check_ioapic_information()",
 )
 
-_BROKEN = re.compile(
+_BROKEN = Pattern(
     r"BIOS has enabled interrupt remapping|ioapic \d+ has no mapping iommu, interrupt remapping will be disabled"
     r"|AMD-Vi: Disabling interrupt remapping|DMAR-IR: Not enabling interrupt remapping"
 )
-_WHY = re.compile(r"IOAPIC\[\d+\] not in IVRS table|No southbridge IOAPIC found|chipset that contains an erratum")
-_OPT_OUT = re.compile(r"x2apic is disabled because BIOS sets x2apic opt out bit|BIOS has opted out of x2apic")
-_ENABLED = re.compile(r"Enabled IRQ remapping in x2?apic mode|AMD-Vi: Interrupt remapping enabled")
+_WHY = Pattern(r"IOAPIC\[\d+\] not in IVRS table|No southbridge IOAPIC found|chipset that contains an erratum")
+_OPT_OUT = Pattern(r"x2apic is disabled because BIOS sets x2apic opt out bit|BIOS has opted out of x2apic")
+_ENABLED = Pattern(r"Enabled IRQ remapping in x2?apic mode|AMD-Vi: Interrupt remapping enabled")
 _REMEDY = Remedy(
     "Update the firmware. If there is no newer one, allow_unsafe_interrupts=1 of vfio_iommu_type1 is the "
     "only way left.",

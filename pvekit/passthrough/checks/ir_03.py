@@ -8,8 +8,6 @@ arises. INTx alone is no fault: a guest uses it until its driver switches MSI on
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.interrupts import Interrupts
@@ -18,6 +16,7 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import names
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The card shares an INTx interrupt"
 LAYER = Layer.REMAPPING
@@ -28,13 +27,13 @@ SOURCES = (
     "QEMU hw/vfio/pci.c, vfio_intx_enable()",
 )
 
-_BUSY = re.compile(
+_BUSY = Pattern(
     r"(?i)failed to setup INTx fd: Device or resource busy"
     r"|signaling for interrupt INTX-\d+: .*Device or resource busy"
 )
-_MISMATCH = re.compile(r"genirq: Flags mismatch irq \d+\. .*vfio-intx\(")
-_STORM = re.compile(r"irq (\d+): nobody cared")
-_HANDLER = re.compile(r"vfio_intx_handler")
+_MISMATCH = Pattern(r"genirq: Flags mismatch irq \d+\. .*vfio-intx\(")
+_STORM = Pattern(r"irq (\d+): nobody cared")
+_HANDLER = Pattern(r"vfio_intx_handler")
 _REMEDY = Remedy(
     "Let the guest use MSI (Windows: MSISupported=1 in the registry). If the card masks INTx wrongly: "
     "options vfio-pci nointxmask=1, and free the line of other devices (another slot)."
@@ -64,7 +63,7 @@ def check(
                 more = [handler[1]] if handler is not None else []
                 return failed(
                     "an interrupt storm on a line that the passed-through card uses", line, *more, *shared,
-                    remedy=_REMEDY, confidence=Confidence.MEDIUM,
+                    remedy=_REMEDY, confidence=Confidence.MEDIUM, until=Layer.VM,
                 )  # fmt: skip
     message = [row for row in rows if "vfio-msi" in row.line.text]
     if not isinstance(target, Missing):

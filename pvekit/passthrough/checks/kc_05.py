@@ -23,6 +23,7 @@ from pvekit.passthrough.facts.translation import Translation
 from pvekit.passthrough.knowledge import iommu_on_by_default
 from pvekit.passthrough.options import maker_of, malformed, name_of
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "A kernel option is misspelt or does nothing"
 LAYER = Layer.KERNEL_OPTION
@@ -37,8 +38,8 @@ SOURCES = (
 _REMEDY = Remedy("Correct the option: intel_iommu=on iommu=pt, as two words.")
 _IDS = Remedy("Write vfio-pci.ids= with a dot, update the boot loader's files and start the host again.")
 _TIDY = Remedy("Correct or remove the option.")
-_DEBIAN = re.compile(r"\+deb\d+|-amd64$")
-_QUOTES = re.compile("[\u201c\u201d\u2018\u2019\u201e]|:eek:")
+_DEBIAN = Pattern(r"\+deb\d+|-amd64$")
+_QUOTES = Pattern("[\u201c\u201d\u2018\u2019\u201e]|:eek:")
 
 
 def check(

@@ -8,8 +8,6 @@ note.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.bundle import Line
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
@@ -18,6 +16,7 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.knowledge import KERNEL_REGRESSIONS
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "This Proxmox VE kernel has a known fault"
 LAYER = Layer.KERNEL_OPTION
@@ -26,13 +25,13 @@ SOURCES = (
     "proxmox-kernel debian/changelog: 6.11.0-2, 6.14.8-2, 7.0.2-3, 7.0.14-3",
     "proxmox-kernel commits 21160cc, 99f1d96 and d741df4",
 )
-_SIGNS: dict[str, re.Pattern[str]] = {
-    "acs-quirk": re.compile(r"group \d+ is not viable"),
-    "no-pm": re.compile(
+_SIGNS: dict[str, Pattern] = {
+    "acs-quirk": Pattern(r"group \d+ is not viable"),
+    "no-pm": Pattern(
         r"error getting device from group \d+: Permission denied|error getting device info: Input/output error"
     ),
-    "nova-core": re.compile(r"is already bound to NovaCore"),
-    "amdgpu-ism": re.compile(r"dm_ism_sso_delayed_work_func|dm_ism_commit_idle_optimization_state"),
+    "nova-core": Pattern(r"is already bound to NovaCore"),
+    "amdgpu-ism": Pattern(r"dm_ism_sso_delayed_work_func|dm_ism_commit_idle_optimization_state"),
 }
 
 
@@ -55,7 +54,7 @@ def check(kernel: Kernel | Missing, log: KernelLog | Missing, start: StartLog | 
     return passed(f"no fault of the kernel {kernel.release} that breaks passthrough is known", kernel.line)
 
 
-def _sign(pattern: re.Pattern[str], log: KernelLog | Missing, start: StartLog | Missing) -> Line | None:
+def _sign(pattern: Pattern, log: KernelLog | Missing, start: StartLog | Missing) -> Line | None:
     for source in (log, start):
         hit = None if isinstance(source, Missing) else source.first(pattern)
         if hit is not None:

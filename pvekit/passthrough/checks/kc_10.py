@@ -7,14 +7,13 @@ from 8.2.6 on it is a warning, and the start goes on.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.pveversion import PveVersion
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.knowledge import PACKAGE_REGRESSIONS, package_key
 from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "A Proxmox VE package has a known fault"
 LAYER = Layer.VM
@@ -26,7 +25,7 @@ def check(versions: PveVersion | Missing, start: StartLog | Missing) -> Outcome 
     if isinstance(start, Missing):
         return None
     for known in PACKAGE_REGRESSIONS:
-        hit = start.first(re.compile(known.sign))
+        hit = start.first(Pattern(known.sign))
         if hit is None:
             continue
         installed = "" if isinstance(versions, Missing) else versions.packages.get(known.package, "")

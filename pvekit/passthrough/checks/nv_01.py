@@ -8,8 +8,6 @@ release``. The ordinary driver says the latter of a vGPU as well (NV-12), whatev
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.guestdevices import GuestDevices
@@ -19,6 +17,7 @@ from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.guestcard import fits, named_by, nvidia_card
 from pvekit.passthrough.knowledge import FIRST_NVIDIA_BRANCH, LAST_NVIDIA_BRANCH
 from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.vmrules import said
 
 TITLE = "The driver's branch does not support the card"
@@ -28,11 +27,11 @@ SOURCES = (
     "NVIDIA: list of supported GPUs by driver branch",
     "NixOS/nixos-hardware#1880 (the legacy message of 595)",
 )
-_LEGACY = re.compile(r"supported through the\s+NVIDIA (\d+)\.xx Legacy drivers")
-_UNSUPPORTED = re.compile(
+_LEGACY = Pattern(r"supported through the\s+NVIDIA (\d+)\.xx Legacy drivers")
+_UNSUPPORTED = Pattern(
     r"NVRM: The NVIDIA GPU .*installed in this system is not supported by the\s+NVIDIA (\d+)\S* driver"
 )
-_IGNORED = re.compile(r"NVRM: ignoring the legacy GPU")
+_IGNORED = Pattern(r"NVRM: ignoring the legacy GPU")
 
 
 def _remedy(branch: int | None, newer: bool = False) -> Remedy:

@@ -7,8 +7,6 @@ it does not include the required GPU System Processor (GSP)``, wrapped over seve
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.guestdevices import GuestDevices
@@ -18,12 +16,13 @@ from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.guestcard import nvidia_card
 from pvekit.passthrough.knowledge import NVIDIA_OPEN_MODULES_WORK
 from pvekit.passthrough.outcome import Outcome, failed, passed
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.vmrules import said
 
 TITLE = "Open kernel modules on a card that is too old"
 LAYER = Layer.GUEST
 SOURCES = ("NVIDIA open-gpu-kernel-modules src/nvidia/arch/nvalloc/unix/src/osapi.c, rm_is_supported_device()",)
-_SAID = re.compile(
+_SAID = Pattern(
     r"NVRM: The NVIDIA GPU .*is not supported by open\s+nvidia\.ko because it does not include the required GPU"
     r"|is not supported by open(?:\s+NVRM:)?\s+nvidia\.ko because it does not include the required GPU"
 )

@@ -7,11 +7,11 @@ builds.
 
 from __future__ import annotations
 
-from pvekit.model.bundle import Bundle
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.guestdevices import GuestDevices
 from pvekit.passthrough.facts.guestdriver import GuestDriver
+from pvekit.passthrough.facts.guesttext import GuestText
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.guestcard import nvidia_card
 from pvekit.passthrough.knowledge import CUDA_13_DROPPED
@@ -31,20 +31,19 @@ _NEW = Remedy("Use a build that has code for this card's architecture.")
 
 
 def check(
-    bundle: Bundle, guest: GuestDevices | Missing, target: Target | Missing, driver: GuestDriver | Missing
+    text: GuestText | Missing, guest: GuestDevices | Missing, target: Target | Missing, driver: GuestDriver | Missing
 ) -> Outcome | None:
     """Look for the message in whatever came from the guest."""
     card = nvidia_card(guest, target)
-    for name in bundle.files:
-        for line in bundle.lines(name) if name.startswith("guest/") else ():
-            if not any(word in line.text for word in _SAID):
-                continue
-            kind = card.architecture if card else ""
-            return failed(
-                "a program has no code for " + (f"{kind} cards" if kind else "this card"), line,
-                *(card.lines if card else ()), remedy=_OLD if kind in CUDA_13_DROPPED else _NEW,
-                confidence=Confidence.MEDIUM,
-            )  # fmt: skip
+    for line in () if isinstance(text, Missing) else text.lines:
+        if not any(word in line.text for word in _SAID):
+            continue
+        kind = card.architecture if card else ""
+        return failed(
+            "a program has no code for " + (f"{kind} cards" if kind else "this card"), line,
+            *(card.lines if card else ()), remedy=_OLD if kind in CUDA_13_DROPPED else _NEW,
+            confidence=Confidence.MEDIUM,
+        )  # fmt: skip
     if card is not None and card.architecture in CUDA_13_DROPPED and not isinstance(driver, Missing) and driver.works:
         return passed(f"no program complained; {card.architecture} cards need programs built with CUDA 12 or older",
                       *driver.evidence)  # fmt: skip

@@ -7,8 +7,6 @@ which the card does not start again until the host is switched off.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.guestdevices import GuestDevices
@@ -17,15 +15,16 @@ from pvekit.passthrough.facts.guestlog import GuestLog
 from pvekit.passthrough.guestcard import real_gpus
 from pvekit.passthrough.knowledge import NVIDIA
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.vmrules import said
 
 TITLE = "nouveau holds the card in the guest"
 LAYER = Layer.GUEST
 SOURCES = ("NVIDIA open-gpu-kernel-modules kernel-open/nvidia/nv.c, nvidia_init_module()",)
 _DRIVERS = frozenset({"nouveau", "nova_core", "nova-core", "nova", "NovaCore"})
-_SAID = re.compile(r"NVRM: The NVIDIA probe routine was not called for \d+ device")
-_NOVA = re.compile(r"NVRM: GPU \S+ is already bound to (?:NovaCore|nova\w*|nouveau)")
-_NOUVEAU = re.compile(r"nouveau \S+: NVIDIA |^fb\d: nouveaudrmfb|\[drm\] Initialized nouveau")
+_SAID = Pattern(r"NVRM: The NVIDIA probe routine was not called for \d+ device")
+_NOVA = Pattern(r"NVRM: GPU \S+ is already bound to (?:NovaCore|nova\w*|nouveau)")
+_NOUVEAU = Pattern(r"nouveau \S+: NVIDIA |^fb\d: nouveaudrmfb|\[drm\] Initialized nouveau")
 _REMEDY = Remedy(
     "In the guest write 'blacklist nouveau' and 'options nouveau modeset=0' to a file in /etc/modprobe.d, make the "
     "initramfs again and restart; best before the card is passed for the first time."

@@ -6,20 +6,19 @@ files shows it, so this is a note.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.knowledge import NVIDIA
 from pvekit.passthrough.outcome import Outcome, noted, passed
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.vmrules import in_question, ovmf, windows
 
 TITLE = "A laptop's GPU may want a battery"
 LAYER = Layer.GUEST
 SOURCES = ("Arch Linux wiki, PCI passthrough via OVMF, error 43 with mobile GPUs",)
-_MOBILE = re.compile(r"\bMobile\b|Max-Q|\bLaptop\b")
+_MOBILE = Pattern(r"\bMobile\b|Max-Q|\bLaptop\b")
 
 
 def check(vms: VmConfigs | Missing, target: Target | Missing) -> Outcome | None:

@@ -8,8 +8,6 @@ passed as a whole takes the ordinary driver.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.guestdriver import GuestDriver
@@ -20,6 +18,7 @@ from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.guestcard import fits
 from pvekit.passthrough.outcome import Outcome, failed, passed
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.vmrules import in_question, said
 
 TITLE = "Guest driver does not fit the vGPU"
@@ -32,9 +31,7 @@ _SAID = (
     r"Incompatible Guest/Host drivers: (?:Guest|Host) VGX version is (?:older|newer) than the |"
     r"NVRM: The NVIDIA vGPU .*is not supported by open\s+nvidia\.ko"
 )
-_ORDINARY = re.compile(
-    r"NVRM: The NVIDIA GPU .*installed in this system is not supported by the\s+NVIDIA (\d+)\S* driver"
-)
+_ORDINARY = Pattern(r"NVRM: The NVIDIA GPU .*installed in this system is not supported by the\s+NVIDIA (\d+)\S* driver")
 _REMEDY = Remedy("Install the guest driver that comes with the host's vGPU software, of the same release.")
 
 

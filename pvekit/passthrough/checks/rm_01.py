@@ -12,8 +12,6 @@ Invalid argument``.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.kernellog import KernelLog
@@ -22,6 +20,7 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import names
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "Firmware memory (RMRR) pins the card to the host"
 LAYER = Layer.RMRR
@@ -33,15 +32,15 @@ SOURCES = (
 )
 FOLLOWS = ("RM-02",)
 
-_PINNED = re.compile(
+_PINNED = Pattern(
     r"ineligible for IOMMU domain attach due to platform RMRR requirement"
     r"|Firmware has requested this device have a 1:1 IOMMU mapping"
 )
-_QEMU = re.compile(r"(?i)failed to set (?:iommu for|group) container: (?:Operation not permitted|Invalid argument)")
-_NOT_PERMITTED = re.compile(r"(?i)failed to set iommu for container: Operation not permitted")
-_REMAPPED = re.compile(r"Enabled IRQ remapping in x2?apic mode|AMD-Vi: Interrupt remapping enabled")
-_NOT_REMAPPED = re.compile(r"No interrupt remapping support\.")
-_ONE_TO_ONE = re.compile(r"(?i)failed to set group container: Invalid argument")
+_QEMU = Pattern(r"(?i)failed to set (?:iommu for|group) container: (?:Operation not permitted|Invalid argument)")
+_NOT_PERMITTED = Pattern(r"(?i)failed to set iommu for container: Operation not permitted")
+_REMAPPED = Pattern(r"Enabled IRQ remapping in x2?apic mode|AMD-Vi: Interrupt remapping enabled")
+_NOT_REMAPPED = Pattern(r"No interrupt remapping support\.")
+_ONE_TO_ONE = Pattern(r"(?i)failed to set group container: Invalid argument")
 _REMEDY = Remedy(
     "Take the card out of the region in the firmware: HPE servers exclude a slot with RBSU or conrep, "
     "AMD boards drop it "

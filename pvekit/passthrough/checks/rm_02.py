@@ -6,8 +6,6 @@ RMRRs are relaxable``. Others say ``Unknown option - 'relax_rmrr'`` or nothing a
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.cmdline import Cmdline
@@ -15,14 +13,15 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.reserved import ReservedRegions
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "relax_rmrr has no effect on this kernel"
 LAYER = Layer.RMRR
 SOURCES = ("Proxmox VE kernel patch 0009", "Linux drivers/iommu/intel/iommu.c, intel_iommu_setup()")
 
-_ACTIVE = re.compile(r"assuming all RMRRs are relaxable")
-_UNKNOWN = re.compile(r"Unknown option - 'relax_rmrr'")
-_PINNED = re.compile(
+_ACTIVE = Pattern(r"assuming all RMRRs are relaxable")
+_UNKNOWN = Pattern(r"Unknown option - 'relax_rmrr'")
+_PINNED = Pattern(
     r"ineligible for IOMMU domain attach due to platform RMRR requirement"
     r"|Firmware has requested this device have a 1:1 IOMMU mapping"
 )

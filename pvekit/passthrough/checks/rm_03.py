@@ -9,8 +9,6 @@ failed or a guest's driver may be behind them.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.bundle import Line
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
@@ -18,6 +16,7 @@ from pvekit.passthrough.facts.iommu import IommuClass
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, noted
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The firmware's IOMMU table is wrong, or DMA faults"
 LAYER = Layer.RMRR
@@ -27,11 +26,11 @@ SOURCES = (
 )
 FOLLOWS = ("FW-14",)
 
-_TABLE = re.compile(r"Your BIOS is broken; DMAR reported at")
-_GIVEN_UP = re.compile(r"(?i)parse DMAR table failure")
-_HARMLESS = re.compile(r"Your BIOS is broken|DMAR: \[Firmware Bug\]|AMD-Vi: \[Firmware Bug\]|\[Firmware Bug\]: AMD-Vi")
+_TABLE = Pattern(r"Your BIOS is broken; DMAR reported at")
+_GIVEN_UP = Pattern(r"(?i)parse DMAR table failure")
+_HARMLESS = Pattern(r"Your BIOS is broken|DMAR: \[Firmware Bug\]|AMD-Vi: \[Firmware Bug\]|\[Firmware Bug\]: AMD-Vi")
 _ADDRESS = r"(?:0x)?((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}):(?:0x)?([0-9a-f]{2}\.[0-7])"
-_FAULT = re.compile(
+_FAULT = Pattern(
     rf"DMAR: \[DMA (?:Read|Write)[^\]]*\] Request device \[{_ADDRESS}\]"
     rf"|AMD-Vi: Event logged \[IO_PAGE_FAULT device={_ADDRESS}"
     rf"|\S+ {_ADDRESS}: AMD-Vi: Event logged \[IO_PAGE_FAULT"
@@ -61,7 +60,8 @@ def check(log: KernelLog | Missing, iommu: IommuClass | Missing, target: Target 
         mine = not isinstance(target, Missing) and full in {str(bdf) for bdf in target.bdfs}
         (ours if mine else others).append(line)
     if ours:
-        return failed("the IOMMU stopped accesses of the card", *ours[:3], remedy=_REMEDY, confidence=Confidence.LOW)
+        return failed("the IOMMU stopped accesses of the card", *ours[:3], remedy=_REMEDY, confidence=Confidence.LOW,
+                      until=Layer.VM)  # fmt: skip
     if others:
         return noted("the IOMMU stopped accesses of devices that are not the card to pass", *others[:3], remedy=_REMEDY)
     harmless = log.first(_HARMLESS)

@@ -15,8 +15,6 @@ the firmware of the host holds it.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.bundle import Line
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
@@ -28,6 +26,7 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target, integrated
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.resets import Sign, failures
 
 TITLE = "The card's ROM cannot be read"
@@ -42,10 +41,10 @@ _REMEDY = Remedy(
     "Read the ROM while another card is the boot display (or take the dump of exactly this card), put it into "
     "/usr/share/kvm and add romfile=NAME to hostpci. Better still: let the host boot with another card."
 )
-_QEMU = re.compile(rf"vfio-pci: Cannot read device rom at {ADDRESS}")
-_PROBABLY = re.compile(r"Device option ROM contents are probably invalid")
-_GUEST = re.compile(r"Unable to locate a BIOS ROM|unable to locate usable image|Invalid PCI ROM header signature")
-_DRIVER = re.compile(r"NVRM: |\bnvidia [0-9a-f:.]+: |\bamdgpu [0-9a-f:.]+: ")
+_QEMU = Pattern(rf"vfio-pci: Cannot read device rom at {ADDRESS}")
+_PROBABLY = Pattern(r"Device option ROM contents are probably invalid")
+_GUEST = Pattern(r"Unable to locate a BIOS ROM|unable to locate usable image|Invalid PCI ROM header signature")
+_DRIVER = Pattern(r"NVRM: |\bnvidia [0-9a-f:.]+: |\bamdgpu [0-9a-f:.]+: ")
 _DEAD = (Sign.BUS, Sign.FLR, Sign.D3, Sign.VENDOR)
 
 

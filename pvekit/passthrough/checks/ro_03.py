@@ -7,13 +7,12 @@ profile, so there the file is missing.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The ROM file is missing"
 LAYER = Layer.ROM
@@ -22,8 +21,8 @@ SOURCES = (
     "QEMU hw/pci/pci.c, pci_add_option_rom()",
 )
 _REMEDY = Remedy("Copy the file to /usr/share/kvm/ on every node the VM may run on, or correct the name in romfile=.")
-_NOT_FOUND = re.compile(r"vfio-pci.*failed to find romfile \"(?P<path>[^\"]+)\"")
-_DENIED = re.compile(r"apparmor=\"DENIED\".*name=\"(?P<path>[^\"]+)\"")
+_NOT_FOUND = Pattern(r"vfio-pci.*failed to find romfile \"(?P<path>[^\"]+)\"")
+_DENIED = Pattern(r"apparmor=\"DENIED\".*name=\"(?P<path>[^\"]+)\"")
 
 
 def check(start: StartLog | Missing, log: KernelLog | Missing) -> Outcome | None:

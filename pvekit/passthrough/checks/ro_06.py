@@ -7,8 +7,6 @@ to locate usable image`` (nouveau).
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.aimed import assigned
@@ -16,6 +14,7 @@ from pvekit.passthrough.facts.guestlog import GuestLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.outcome import Outcome, failed, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "rombar=0 hides the ROM that the guest's driver needs"
 LAYER = Layer.ROM
@@ -25,7 +24,7 @@ SOURCES = (
     "QEMU hw/vfio/pci.c, vfio_pci_size_rom()",
 )
 _REMEDY = Remedy("Remove rombar=0 from hostpci, or add romfile= with the ROM of this card.")
-_NO_ROM = re.compile(r"Unable to locate a BIOS ROM|bios: unable to locate usable image")
+_NO_ROM = Pattern(r"Unable to locate a BIOS ROM|bios: unable to locate usable image")
 
 
 def check(vms: VmConfigs | Missing, guest: GuestLog | Missing, target: Target | Missing) -> Outcome | None:

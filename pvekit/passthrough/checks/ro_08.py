@@ -7,8 +7,6 @@ all.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Layer
 from pvekit.model.missing import Missing
 from pvekit.model.pci import Bdf
@@ -17,11 +15,12 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.outcome import Outcome, noted
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "A harmless message about a ROM"
 LAYER = Layer.ROM
 SOURCES = ("Linux drivers/pci/rom.c, pci_get_rom_size()", "Linux arch/x86/pci/fixup.c, pci_fixup_video()")
-_INVALID = re.compile(rf"{ADDRESS}: Invalid PCI ROM header signature: expecting 0xaa55, got ")
+_INVALID = Pattern(rf"{ADDRESS}: Invalid PCI ROM header signature: expecting 0xaa55, got ")
 
 
 def check(log: KernelLog | Missing, target: Target | Missing, vms: VmConfigs | Missing) -> Outcome | None:

@@ -7,13 +7,12 @@ line with ``apparmor="DENIED"`` or ``avc:  denied``. Proxmox VE runs QEMU as roo
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "QEMU may not read the ROM file"
 LAYER = Layer.ROM
@@ -22,8 +21,8 @@ SOURCES = (
     "Linux security/apparmor/audit.c; libvirt src/security/virt-aa-helper.c",
 )
 _REMEDY = Remedy("Move the ROM file to a folder that the profile allows, such as /usr/share/kvm or /usr/share/vgabios.")
-_NOT_FOUND = re.compile(r"vfio-pci.*failed to find romfile \"(?P<path>[^\"]+)\"")
-_DENIED = re.compile(r"(?:apparmor=\"DENIED\".*name=\"(?P<path>[^\"]+)\"|avc:\s+denied .*name=\"(?P<name>[^\"]+)\")")
+_NOT_FOUND = Pattern(r"vfio-pci.*failed to find romfile \"(?P<path>[^\"]+)\"")
+_DENIED = Pattern(r"(?:apparmor=\"DENIED\".*name=\"(?P<path>[^\"]+)\"|avc:\s+denied .*name=\"(?P<name>[^\"]+)\")")
 
 
 def check(start: StartLog | Missing, log: KernelLog | Missing) -> Outcome | None:

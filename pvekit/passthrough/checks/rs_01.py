@@ -10,8 +10,6 @@ What tells it from a card that sleeps (RS-03): which message came first.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.model.pci import Bdf
@@ -20,6 +18,7 @@ from pvekit.passthrough.facts.guestlog import GuestLog
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.resets import Sign, failures, has_reset_bug
 
 TITLE = "The AMD card does not come back from a reset (reset bug)"
@@ -35,7 +34,7 @@ _REMEDY = Remedy(
     "Without it the card needs a cold start of the host before each start of the VM.",
     risk="a module from outside of the kernel; Secure Boot refuses it unless it is signed",
 )
-_GUEST = re.compile(
+_GUEST = Pattern(
     r"atombios stuck in loop|PSP (?:create ring|load \w+|firmware loading) failed|\*ERROR\* PSP .*failed"
     r"|hw_init of IP block <psp> failed"
 )

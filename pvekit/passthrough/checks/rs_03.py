@@ -10,8 +10,6 @@ cause.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.kernellog import KernelLog
@@ -19,6 +17,7 @@ from pvekit.passthrough.facts.parameters import Parameters
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, passed
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.resets import Sign, failures
 
 TITLE = "The card cannot be woken from a sleep state"
@@ -34,7 +33,7 @@ _REMEDY = Remedy(
     "/etc/modprobe.d, or echo 0 > /sys/bus/pci/devices/ADDRESS/d3cold_allowed.",
     risk="the card takes more power while no VM runs",
 )
-_QEMU = re.compile(r"vfio: Unable to power on device, stuck in D3")
+_QEMU = Pattern(r"vfio: Unable to power on device, stuck in D3")
 _OTHERS = (Sign.BUS, Sign.FLR, Sign.VENDOR)
 
 

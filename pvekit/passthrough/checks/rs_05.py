@@ -10,8 +10,6 @@ come from a card that merely sleeps, or from a firmware that is known for it (FW
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.aimed import ADDRESS, said_of_target
@@ -20,6 +18,7 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The card has dropped off the bus"
 LAYER = Layer.RESET
@@ -34,9 +33,9 @@ _REMEDY = Remedy(
     "Switch the host off, wait some seconds, and on again. Then look at what was said before the card vanished: a "
     "failed reset, a sleep state, or power and cabling."
 )
-_HOST = re.compile(rf"{ADDRESS}: (?:unknown header type 7f, ignoring device|\[ffff:ffff\])")
-_LIBVIRT = re.compile(r"Unknown PCI header type '127'")
-_GUEST = re.compile(r"unknown header type 7f, ignoring device|NVRM: .*GPU .*has fallen off the bus")
+_HOST = Pattern(rf"{ADDRESS}: (?:unknown header type 7f, ignoring device|\[ffff:ffff\])")
+_LIBVIRT = Pattern(r"Unknown PCI header type '127'")
+_GUEST = Pattern(r"unknown header type 7f, ignoring device|NVRM: .*GPU .*has fallen off the bus")
 
 
 def check(

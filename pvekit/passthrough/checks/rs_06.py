@@ -9,8 +9,6 @@ itself.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.model.pci import Bdf
@@ -19,6 +17,7 @@ from pvekit.passthrough.facts.devices import Device, Devices
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, noted
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The card's reset needs other devices of the bus"
 LAYER = Layer.RESET
@@ -31,11 +30,9 @@ _REMEDY = Remedy(
     "Pass all functions of the card on (on Proxmox VE host: 01:00 without .0), or move the other device to another "
     "slot."
 )
-_NEEDS = re.compile(
-    rf"Cannot reset device {ADDRESS}, depends on (?P<kind>group|device) (?P<what>\S+) which is not owned"
-)
-_ACTIVE = re.compile(rf"Active (?P<other>[0-9a-f:.]+) devices on bus with {ADDRESS}, not doing bus reset")
-_NONE = re.compile(rf"Cannot reset device {ADDRESS}, no available reset mechanism")
+_NEEDS = Pattern(rf"Cannot reset device {ADDRESS}, depends on (?P<kind>group|device) (?P<what>\S+) which is not owned")
+_ACTIVE = Pattern(rf"Active (?P<other>[0-9a-f:.]+) devices on bus with {ADDRESS}, not doing bus reset")
+_NONE = Pattern(rf"Cannot reset device {ADDRESS}, no available reset mechanism")
 
 
 def check(start: StartLog | Missing, target: Target | Missing, devices: Devices | Missing) -> Outcome | None:

@@ -8,12 +8,11 @@ other reason.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.guestlog import GuestLog
 from pvekit.passthrough.outcome import Outcome, failed, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "nouveau in the guest leaves the card unusable"
 LAYER = Layer.RESET
@@ -25,11 +24,9 @@ SOURCES = (
 _REMEDY = Remedy(
     "Blacklist nouveau in the guest's image before its first boot with the card; then switch the host off and on once."
 )
-_NOUVEAU = re.compile(r"nouveau [0-9a-f:.]+: NVIDIA G\w+|nouveaudrmfb|Initialized nouveau ")
-_FAILED = re.compile(r"NVRM: .*RmInitAdapter failed")
-_OTHER = re.compile(
-    r"NVRM: .*(?:not supported by open|power cables|legacy|already (?:bound|in use)|is 0M @|fallen off)"
-)
+_NOUVEAU = Pattern(r"nouveau [0-9a-f:.]+: NVIDIA G\w+|nouveaudrmfb|Initialized nouveau ")
+_FAILED = Pattern(r"NVRM: .*RmInitAdapter failed")
+_OTHER = Pattern(r"NVRM: .*(?:not supported by open|power cables|legacy|already (?:bound|in use)|is 0M @|fallen off)")
 
 
 def check(guest: GuestLog | Missing) -> Outcome | None:

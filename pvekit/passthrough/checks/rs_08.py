@@ -8,8 +8,6 @@ device.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.model.pci import Bdf
@@ -19,6 +17,7 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.modules import LoadedModules
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.resets import Sign, failures, has_reset_bug
 
 TITLE = "vendor-reset is there but not used for the card"
@@ -31,7 +30,7 @@ _REMEDY = Remedy(
     "Load vendor_reset early (/etc/modules and the initramfs), then set device_specific as reset_method of the card "
     "by a udev rule."
 )
-_REFUSED = re.compile(rf"{ADDRESS}: Unsupported reset method 'device_specific'")
+_REFUSED = Pattern(rf"{ADDRESS}: Unsupported reset method 'device_specific'")
 _SINCE = (5, 15)
 
 

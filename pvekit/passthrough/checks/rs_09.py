@@ -7,17 +7,16 @@ as not all devices need a reset`` when the device has no reset of its own; the k
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Layer
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.outcome import Outcome, noted
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "A harmless message about a reset"
 LAYER = Layer.RESET
 SOURCES = ("qemu-server PVE/QemuServer/PCI.pm, prepare_pci_device()", "Linux drivers/pci/pci-sysfs.c, reset_store()")
-_HARMLESS = re.compile(
+_HARMLESS = Pattern(
     r"failed to reset PCI device '[^']+', but trying to continue"
     r"|error writing '1' to '/sys/bus/pci/devices/[^']+/reset': Inappropriate ioctl for device"
 )

@@ -8,14 +8,13 @@ that failed in a reset or sleeps (RS-01 to RS-05) gives the same line.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.aimed import ADDRESS, said_of_target
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, noted
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The card resets itself under the VM"
 LAYER = Layer.RESET
@@ -25,8 +24,8 @@ SOURCES = (
     "Linux drivers/pci/pcie/aer.c, aer_print_error()",
 )
 _REMEDY = Remedy("Check riser, slot, power cables and power supply; try a lower PCIe speed in the firmware setup.")
-_RESTORED = re.compile(rf"(?:vfio-pci )?{ADDRESS}:? (?:vfio_bar_restore: )?reset recovery - restoring (?:BARs|bars)")
-_AER = re.compile(rf"{ADDRESS}: (?:AER: )?PCIe Bus Error: severity=Uncorrect(?:ed|able)")
+_RESTORED = Pattern(rf"(?:vfio-pci )?{ADDRESS}:? (?:vfio_bar_restore: )?reset recovery - restoring (?:BARs|bars)")
+_AER = Pattern(rf"{ADDRESS}: (?:AER: )?PCIe Bus Error: severity=Uncorrect(?:ed|able)")
 _MANY, _SOME = 8, 3
 
 

@@ -7,14 +7,13 @@ goes on in that case (RS-09).
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.aimed import ADDRESS, said_of_target
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.outcome import Outcome, failed, passed
+from pvekit.passthrough.pattern import Pattern
 
 TITLE = "The toolstack refuses a device that cannot be reset"
 LAYER = Layer.RESET
@@ -27,10 +26,10 @@ _REMEDY = Remedy(
     "Bind the device to vfio-pci before the VM starts; with Qubes OS attach it with the option no-strict-reset=true.",
     risk="the device keeps what the guest before left in it",
 )
-_REFUSED = re.compile(
+_REFUSED = Pattern(
     rf"Unable to reset PCI device {ADDRESS}\"?: (?:internal error: )?no FLR, PM reset or bus reset available"
 )
-_GOES_ON = re.compile(r"failed to reset PCI device '[^']+', but trying to continue")
+_GOES_ON = Pattern(r"failed to reset PCI device '[^']+', but trying to continue")
 
 
 def check(start: StartLog | Missing, target: Target | Missing) -> Outcome | None:

@@ -8,8 +8,6 @@ root, which the limit does not bind, so there the second message alone means som
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.kernel import Kernel
@@ -19,6 +17,7 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.vmrules import in_question, memory, said
 
 TITLE = "The limit on locked memory is too low"
@@ -36,7 +35,7 @@ _REFUSED = (
     r"VFIO_MAP_DMA failed: Cannot allocate memory|"
     r"vfio_(?:container_)?dma_map\s?\(.*= -12 \(Cannot allocate memory\)"
 )
-_UNPRIVILEGED = re.compile(r"\bqemu(?:-system-x86_64|-kvm)\S*: ")
+_UNPRIVILEGED = Pattern(r"\bqemu(?:-system-x86_64|-kvm)\S*: ")
 """Started by libvirt or a person: Proxmox VE's is called kvm and runs as root."""
 
 

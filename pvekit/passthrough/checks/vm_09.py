@@ -33,7 +33,7 @@ def check(vms: VmConfigs | Missing, target: Target | Missing, start: StartLog | 
         (vm, entry)
         for vm in vms.vms
         for entry in vm.hostpci
-        if any(covers(host, bdf) for host in entry.host for bdf in target.bdfs)
+        if any(covers(host, bdf) for host in entry.addresses for bdf in target.bdfs)
     ]
     if len({vm.file for vm, _ in named}) >= _OVERLAP:
         return noted("several VMs name this device; only one of them can run", *(entry.line for _, entry in named))

@@ -6,12 +6,13 @@ inside the guest does not apply them, because QEMU goes on running.
 
 from __future__ import annotations
 
+from pvekit.model.bundle import Line
 from pvekit.model.finding import Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.target import Target
-from pvekit.passthrough.facts.vmconf import VmConfigs
+from pvekit.passthrough.facts.vmconf import VmConfig, VmConfigs
 from pvekit.passthrough.outcome import Outcome, failed, noted, passed
-from pvekit.passthrough.vmrules import at, in_question, named
+from pvekit.passthrough.vmrules import in_question, named
 
 TITLE = "The change is still pending"
 LAYER = Layer.VM
@@ -28,11 +29,16 @@ def check(vms: VmConfigs | Missing, target: Target | Missing) -> Outcome | None:
         waiting = [key for key in vm.pending if key.startswith("hostpci")]
         lacking = [key for key in waiting if vm.pending[key] is not None and key not in vm.values]
         if lacking:
-            return failed(f"{named(vm)} has {', '.join(lacking)} only as a pending change", *at(vm, *lacking),
-                          remedy=_REMEDY)  # fmt: skip
+            return failed(f"{named(vm)} has {', '.join(lacking)} only as a pending change",
+                          *_waiting(vm, lacking), remedy=_REMEDY)  # fmt: skip
         others = [key for key in vm.pending if key in _MATTERS or key in waiting]
         if others:
-            return noted(f"changes of {', '.join(others)} wait for the next start", *at(vm, *others), remedy=_REMEDY)
+            return noted(f"changes of {', '.join(others)} wait for the next start", *_waiting(vm, others),
+                         remedy=_REMEDY)  # fmt: skip
         if vm.hostpci:
             return passed(f"nothing is pending for {named(vm)}", vm.hostpci[0].line)
     return None
+
+
+def _waiting(vm: VmConfig, keys: list[str]) -> tuple[Line, ...]:
+    return tuple(dict.fromkeys(vm.waiting[key] for key in keys if key in vm.waiting))

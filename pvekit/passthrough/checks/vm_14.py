@@ -39,7 +39,7 @@ def _broken(vm: VmConfig, entry: HostPci) -> str:
         (off(entry.options.get("rombar")), "rombar is off"),
         (on(entry.options.get("x-vga")), "x-vga is set"),
         ("mdev" in entry.options, "mdev is set"),
-        (bool(entry.host) and not entry.host[0].endswith(("02.0", ":02")), "the device is not 00:02.0"),
+        (bool(entry.addresses) and not entry.addresses[0].endswith(("02.0", ":02")), "the device is not 00:02.0"),
     )
     return next((text for broken, text in rules if broken), "")
 

@@ -7,13 +7,12 @@ by itself.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.finding import Layer, Remedy
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.outcome import Outcome, noted, passed
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.vmrules import at, in_question, q35
 
 TITLE = "Interrupts in split mode"
@@ -22,8 +21,8 @@ SOURCES = (
     "QEMU hw/i386/pc_q35.c, pc_q35_4_0_machine_options(): default_kernel_irqchip_split",
     "Arch Linux wiki, PCI passthrough via OVMF",
 )
-_SPLIT = re.compile(r"kernel[_-]irqchip=split")
-_OLD_DEFAULT = re.compile(r"pc-q35-4\.0$")
+_SPLIT = Pattern(r"kernel[_-]irqchip=split")
+_OLD_DEFAULT = Pattern(r"pc-q35-4\.0$")
 
 
 def check(vms: VmConfigs | Missing, target: Target | Missing) -> Outcome | None:

@@ -7,8 +7,6 @@ function is passed by its full address, for example 00:02.1.
 
 from __future__ import annotations
 
-import re
-
 from pvekit.model.bundle import Line
 from pvekit.model.finding import Confidence, Layer, Remedy
 from pvekit.model.missing import Missing
@@ -18,6 +16,7 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.facts.vmconf import VmConfigs
 from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.vmrules import given, in_question, named, said
 
 TITLE = "The physical function goes along with its virtual functions"
@@ -29,8 +28,8 @@ SOURCES = (
 _REMEDY = Remedy("Name the virtual function with its number, for example hostpci0: 0000:00:02.1.")
 _GONE = r"no pci device info for device '[0-9a-f:]+\.[1-7]'"
 _VIRTUAL = r"Running in SR-IOV VF mode|Enabled \d+ VFs"
-_FUNCTION = re.compile(r"\.[1-7]$")
-_COUNT = re.compile(r"Number of VFs: (\d+)")
+_FUNCTION = Pattern(r"\.[1-7]$")
+_COUNT = Pattern(r"Number of VFs: (\d+)")
 
 
 def _virtual(device: Device) -> Line | None:
@@ -55,7 +54,7 @@ def check(
     seen = None
     for vm in in_question(vms, target):
         for entry in vm.hostpci:
-            whole = any("." not in host for host in entry.host)
+            whole = any("." not in host for host in entry.addresses)
             evidence = next((line for device in given(entry, devices) if (line := _virtual(device))), None)
             if whole and evidence is not None:
                 return failed(f"{entry.key} of {named(vm)} passes the physical function with its virtual ones",
@@ -63,7 +62,7 @@ def check(
             if whole and gone is not None:
                 return failed(f"{entry.key} of {named(vm)} passes a whole slot, and a function of it vanished at start",
                               entry.line, gone[1], remedy=_REMEDY, confidence=Confidence.MEDIUM)  # fmt: skip
-            if virtual is not None and any(_FUNCTION.search(host) for host in entry.host):
+            if virtual is not None and any(_FUNCTION.search(host) for host in entry.addresses):
                 seen = entry
     if gone is not None and virtual is not None and seen is None:
         return failed("a virtual function vanished while the VM was started", gone[1], virtual[1], remedy=_REMEDY,

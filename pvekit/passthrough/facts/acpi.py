@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from pvekit.model.missing import Missing
 from pvekit.passthrough import logs
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class AcpiTables:
         return next((name for name in ("DMAR", "IVRS") if name in self.names), "")
 
 
-_NAME = re.compile(r"[A-Z][A-Z0-9_!]{3}\d{0,3}")
+_NAME = Pattern(r"[A-Z][A-Z0-9_!]{3}\d{0,3}")
 _ALWAYS = frozenset({"APIC", "DSDT", "FACP"})
 """Every PC has these: a list without them is not the whole list."""
-_LOGGED = re.compile(r"^ACPI: ([A-Z][A-Z0-9_!]{3}) 0x[0-9A-Fa-f]{8,16} [0-9A-Fa-f]{6}\b")
+_LOGGED = Pattern(r"^ACPI: ([A-Z][A-Z0-9_!]{3}) 0x[0-9A-Fa-f]{8,16} [0-9A-Fa-f]{6}\b")
 _PARSED = (
-    ("DMAR", re.compile(r"^DMAR: (?:Host address width \d|(?:DRHD|RMRR) base: 0x)|^ACPI: Reserving DMAR table")),
-    ("IVRS", re.compile(r"^ACPI: Reserving IVRS table|AMD-Vi: Found IOMMU|^AMD-Vi: Using global IVHD")),
+    ("DMAR", Pattern(r"^DMAR: (?:Host address width \d|(?:DRHD|RMRR) base: 0x)|^ACPI: Reserving DMAR table")),
+    ("IVRS", Pattern(r"^ACPI: Reserving IVRS table|AMD-Vi: Found IOMMU|^AMD-Vi: Using global IVHD")),
 )
 """What the kernel prints when it reads such a table."""
 

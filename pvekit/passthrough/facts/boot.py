@@ -12,6 +12,7 @@ from pvekit.passthrough import logs
 from pvekit.passthrough.facts.cmdline import Cmdline, Token, tokens_of
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,15 @@ def read(sources: Sources, log: KernelLog | Missing, cmdline: Cmdline | Missing)
     )
 
 
-_KERNEL = re.compile(r"\s*(\d+\.\d+\.\d+[\w.+~-]*)(?:\s.*)?")
-_STATUS = re.compile(r"\s*(\S+) is configured with: (.*)")
-_VERSIONS = re.compile(r"(uefi|grub) ?\(versions: ([^()]*)\)|(uefi|grub)")
-_ENTRY = re.compile(r"\s*Boot([0-9A-Fa-f]{4})[* ]\s?(.*)")
-_CURRENT = re.compile(r"\s*BootCurrent:\s*([0-9A-Fa-f]{4})\s*")
-_SECURE = re.compile(r"\s*Secure ?Boot:? (enabled|disabled)\b.*")
-_WARNING = re.compile(r"\s*(?:WARN|W|E|ERROR): .*")
-_SAID = re.compile(r"(?i:(UEFI|EFI|BIOS|Legacy(?: BIOS)?)(?: (?:boot|mode)(?: on HDD)?)?)")
-_EFI = re.compile(
+_KERNEL = Pattern(r"\s*(\d+\.\d+\.\d+[\w.+~-]*)(?:\s.*)?")
+_STATUS = Pattern(r"\s*(\S+) is configured with: (.*)")
+_VERSIONS = Pattern(r"(uefi|grub) ?\(versions: ([^()]*)\)|(uefi|grub)")
+_ENTRY = Pattern(r"\s*Boot([0-9A-Fa-f]{4})[* ]\s?(.*)")
+_CURRENT = Pattern(r"\s*BootCurrent:\s*([0-9A-Fa-f]{4})\s*")
+_SECURE = Pattern(r"\s*Secure ?Boot:? (enabled|disabled)\b.*")
+_WARNING = Pattern(r"\s*(?:WARN|W|E|ERROR): .*")
+_SAID = Pattern(r"(?i:(UEFI|EFI|BIOS|Legacy(?: BIOS)?)(?: (?:boot|mode)(?: on HDD)?)?)")
+_EFI = Pattern(
     r"(?:^|[\s/])(?:fw_platform_size|efivars|runtime-map|fw_vendor|config_table)(?=[\s/]|$)|^/sys/firmware/efi/?$"
 )
 _HEADINGS = {
@@ -184,8 +185,8 @@ class _Notes:
         return True
 
 
-_EFI_LOG = re.compile(r"^efi: EFI v|^efi: \w+=0x|secureboot: Secure boot |fb0: EFI VGA|X\.509 certificate: UEFI:")
-_SECURE_LOG = re.compile(r"secureboot: Secure boot (enabled|disabled)|locked down from EFI Secure Boot")
+_EFI_LOG = Pattern(r"^efi: EFI v|^efi: \w+=0x|secureboot: Secure boot |fb0: EFI VGA|X\.509 certificate: UEFI:")
+_SECURE_LOG = Pattern(r"secureboot: Secure boot (enabled|disabled)|locked down from EFI Secure Boot")
 
 
 def _firmware(log: KernelLog) -> tuple[bool, bool | None, Line] | None:
@@ -211,8 +212,8 @@ def _running(cmdline: Cmdline) -> tuple[str, Line] | None:
 
 
 _GRUB = "/etc/default/grub"
-_ASSIGNED = re.compile(r"\s*(?:export\s+)?(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)(\+?)=(.*)")
-_EXPANDED = re.compile(r"\$\{?(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)\}?(?!\w)")
+_ASSIGNED = Pattern(r"\s*(?:export\s+)?(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)(\+?)=(.*)")
+_EXPANDED = Pattern(r"\$\{?(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)\}?(?!\w)")
 
 
 def _grub(sources: Sources) -> dict[str, tuple[Token, ...]]:

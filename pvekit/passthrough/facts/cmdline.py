@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough import logs
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ class Cmdline:
         return frozenset(word for token in self.all(name) for word in (token.value or "").split(",") if word)
 
 
-_WORD = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
-_LOGGED = re.compile(r"(?:^|\s)(?:Kernel c|C)ommand line: (.*)")
-_ERROR = re.compile(r": (?:No such file or directory|Permission denied|command not found)\s*$")
-_START = re.compile(r"(?:^|\s)(?:BOOT_IMAGE|initrd|root)=")
+_WORD = Pattern(r'(?:[^\s"]|"[^"]*(?:"|$))+')
+_LOGGED = Pattern(r"(?:^|\s)(?:Kernel c|C)ommand line: (.*)")
+_ERROR = Pattern(r": (?:No such file or directory|Permission denied|command not found)\s*$")
+_START = Pattern(r"(?:^|\s)(?:BOOT_IMAGE|initrd|root)=")
 
 
 def tokens_of(text: str, line: Line) -> tuple[Token, ...]:

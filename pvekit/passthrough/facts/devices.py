@@ -14,6 +14,7 @@ from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.lspci import ROM_BAR, Bar, PciEntry, PciListing
 from pvekit.passthrough.facts.sysfs import PciSysfs, Resource, SysfsDevice
 from pvekit.passthrough.lspcitext import ADDRESS, Head, address, class_of
+from pvekit.passthrough.pattern import Pattern
 
 GPU_CLASSES = frozenset({"0300", "0301", "0302", "0380"})
 
@@ -82,13 +83,13 @@ class Devices:
         return tuple(device for device in self if device.group == group)
 
 
-_FOUND = re.compile(rf"\bpci ({ADDRESS}): \[([0-9a-f]{{4}}):([0-9a-f]{{4}})\] type \w+ class 0x([0-9a-f]{{4}})")
-_BAR = re.compile(
+_FOUND = Pattern(rf"\bpci ({ADDRESS}): \[([0-9a-f]{{4}}):([0-9a-f]{{4}})\] type \w+ class 0x([0-9a-f]{{4}})")
+_BAR = Pattern(
     rf"\bpci ({ADDRESS}): (?:reg 0x([0-9a-f]{{2}})|BAR (\d)):? "
     r"(?:assigned |no space for |failed to assign |can't assign )?"
     r"\[(mem|io) {1,2}(?:size )?0x([0-9a-f]{1,16})(?:-0x([0-9a-f]{1,16}))?([^\]]*)\](.*)"
 )
-_BOOT_VGA = re.compile(rf"({ADDRESS}): vgaarb: setting as boot VGA device|setting as boot device: (?:PCI:)?({ADDRESS})")
+_BOOT_VGA = Pattern(rf"({ADDRESS}): vgaarb: setting as boot VGA device|setting as boot device: (?:PCI:)?({ADDRESS})")
 _IO, _PREFETCH, _MEM_64, _UNSET = 0x100, 0x2000, 0x100000, 0x20000000
 
 

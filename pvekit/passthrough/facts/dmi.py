@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from pvekit.model.missing import Missing
 from pvekit.model.pci import Bdf
 from pvekit.passthrough import logs
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ _SECTIONS = {
     },
     "Chassis Information": {"Manufacturer": "chassis_vendor", "Type": "chassis_type"},
 }
-_SLOT = re.compile(r"System Slot Information\s*")
-_FIELD = re.compile(r"\s+([A-Z][\w /()-]*?):\s*(.*?)\s*")
-_PAIR = re.compile(
+_SLOT = Pattern(r"System Slot Information\s*")
+_FIELD = Pattern(r"\s+([A-Z][\w /()-]*?):\s*(.*?)\s*")
+_PAIR = Pattern(
     r"\s*(?:/sys/(?:class|devices/virtual)/dmi/id/)?((?:bios|sys|product|board|chassis)_[a-z]+)\s*[=:]\s*(.*?)\s*"
 )
-_LOGGED = re.compile(r"^DMI: (.+), BIOS (.*?)(?: (\d\d/\d\d/\d{4}))?\s*$")
-_MAKERS = re.compile(
+_LOGGED = Pattern(r"^DMI: (.+), BIOS (.*?)(?: (\d\d/\d\d/\d{4}))?\s*$")
+_MAKERS = Pattern(
     r"(?:Hewlett-Packard|HPE?|Dell(?: Inc\.)?|LENOVO|QEMU|Supermicro|FUJITSU|Acer|Apple Inc\.|Cisco Systems Inc"
     r"|Intel(?: Corporation|\(R\) Client Systems)?|(?i:ASUSTeK COMPUTER INC\.)|ASUS|ASRockRack|ASRock|BIOSTAR Group"
     r"|Gigabyte Technology Co\., Ltd\.|GIGABYTE|Micro-Star International Co\., ?Ltd\.?|MSI"

@@ -10,6 +10,7 @@ from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.guestlog import GuestLog
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,16 @@ class GuestDriver:
     evidence: tuple[Line, ...]
 
 
-_BANNER = re.compile(r"NVIDIA UNIX (Open )?(?:\S+ )?Kernel Module(?: for \S+)?\s+(\d{1,5}(?:\.\d{1,5}){1,3})")
-_SMI = re.compile(r"Driver Version\s*:\s*(\d{1,5}(?:\.\d{1,5}){1,3})")
-_CUDA = re.compile(r"CUDA Version\s*:\s*(\d{1,3}\.\d{1,3})")
-_VERSION = re.compile(r"\s*version:\s*(\d{1,5}(?:\.\d{1,5}){1,3})\s*")
-_LICENCE = re.compile(r"\s*(?:license:\s*)?(NVIDIA|Dual MIT/GPL)\s*")
-_LISTS = re.compile(
+_BANNER = Pattern(r"NVIDIA UNIX (Open )?(?:\S+ )?Kernel Module(?: for \S+)?\s+(\d{1,5}(?:\.\d{1,5}){1,3})")
+_SMI = Pattern(r"Driver Version\s*:\s*(\d{1,5}(?:\.\d{1,5}){1,3})")
+_CUDA = Pattern(r"CUDA Version\s*:\s*(\d{1,3}\.\d{1,3})")
+_VERSION = Pattern(r"\s*version:\s*(\d{1,5}(?:\.\d{1,5}){1,3})\s*")
+_LICENCE = Pattern(r"\s*(?:license:\s*)?(NVIDIA|Dual MIT/GPL)\s*")
+_LISTS = Pattern(
     r"\|\s+\d{1,3}\s+\S.{0,99}\|\s*[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.\d\s"
     r"|GPU \d{1,3}: \S.{0,99}\(UUID: |Attached GPUs\s*:\s*[1-9]"
 )
-_CANNOT = re.compile(
+_CANNOT = Pattern(
     r"No devices were found|NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver"
     r"|Failed to initialize NVML|Unable to determine the device handle|GPU is lost"
 )
@@ -69,7 +70,7 @@ def read(sources: Sources, log: GuestLog | Missing) -> GuestDriver | Missing:
     )
 
 
-def _last(pattern: re.Pattern[str], *parts: Sequence[Line]) -> tuple[re.Match[str], Line] | None:
+def _last(pattern: Pattern, *parts: Sequence[Line]) -> tuple[re.Match[str], Line] | None:
     """Return the last match; modinfo's and nvidia-smi's fields begin their lines or stand in a table."""
     found = None
     for line in (line for part in parts for line in part):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough import logs
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Initramfs:
     lines: tuple[Line, ...]
 
 
-_VALUE = re.compile(r"\s*[\w./:@+~-]+=\d+(?:\.\d+)?\s*")
-_LONG = re.compile(r"[-dlcbps][rwxsStT-]{9}\S?\s+\d+\s+\S+\s+\S+\s.*")
-_PATH = re.compile(r"\.?/?[\w.+@,:~-]+(?:/[\w.+@,:~-]+)*/?")
+_VALUE = Pattern(r"\s*[\w./:@+~-]+=\d+(?:\.\d+)?\s*")
+_LONG = Pattern(r"[-dlcbps][rwxsStT-]{9}\S?\s+\d+\s+\S+\s+\S+\s.*")
+_PATH = Pattern(r"\.?/?[\w.+@,:~-]+(?:/[\w.+@,:~-]+)*/?")
 
 
 def read(sources: Sources) -> Initramfs | Missing:

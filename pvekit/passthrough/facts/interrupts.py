@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Interrupts:
     rows: tuple[Interrupt, ...]
 
 
-_HEADER = re.compile(r"\s*CPU\d+(?:\s+CPU\d+)*\s*")
-_ROW = re.compile(r"\s*([0-9]{1,6}|[A-Z][A-Z0-9]{2}):(.*)")
-_PIN = re.compile(r"[0-9]{1,12}(?:-\w+)?")
-_COUNT = re.compile(r"[0-9]{1,20}")
+_HEADER = Pattern(r"\s*CPU\d+(?:\s+CPU\d+)*\s*")
+_ROW = Pattern(r"\s*([0-9]{1,6}|[A-Z][A-Z0-9]{2}):(.*)")
+_PIN = Pattern(r"[0-9]{1,12}(?:-\w+)?")
+_COUNT = Pattern(r"[0-9]{1,20}")
 
 
 def read(sources: Sources) -> Interrupts | Missing:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.sources import Sources
 from pvekit.passthrough.lspcitext import plain
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Iomem:
         return tuple(item for item in self.ranges if item.start <= end and item.end >= start)
 
 
-_RANGE = re.compile(r"^([ \t]*)([0-9a-fA-F]{1,16})-([0-9a-fA-F]{1,16}) : (.*\S)\s*$")
+_RANGE = Pattern(r"^([ \t]*)([0-9a-fA-F]{1,16})-([0-9a-fA-F]{1,16}) : (.*\S)\s*$")
 
 
 def read(sources: Sources) -> Iomem | Missing:

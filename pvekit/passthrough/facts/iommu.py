@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough import logs
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class IommuClass:
     evidence: tuple[Line, ...]
 
 
-_NAME = re.compile(r"(?:^|[\s/])(dmar\d{1,5}|ivhd\d{1,5}|smmu\S{1,40}|virtio\d{1,5})(?=[\s/@:]|$)")
-_FRAME = re.compile(
+_NAME = Pattern(r"(?:^|[\s/])(dmar\d{1,5}|ivhd\d{1,5}|smmu\S{1,40}|virtio\d{1,5})(?=[\s/@:]|$)")
+_FRAME = Pattern(
     r"\s*(?:(?:total|insgesamt) \d+(?:[.,]\d)?\w?|(?:d[rwxsStT-]{9}\S?\s.*\s)?\.{1,2}/?|/sys/class/iommu/?:?"
     r"|.*/sys/class/iommu\S*\s.*(?:No such file or directory|Datei oder Verzeichnis nicht gefunden)|)\s*"
 )

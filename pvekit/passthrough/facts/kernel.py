@@ -9,6 +9,7 @@ from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough import logs
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +28,17 @@ class Kernel:
 
 
 _NUMBER = r"\d{1,4}\.\d{1,4}[\w.+~-]{0,60}"
-_PARTS = re.compile(r"(\d+(?:\.\d+){1,3})(?:-(\d+))?")
-_PACKAGE = re.compile(r"#\d{1,4} .*?\b(?:PMX|PVE|Debian) (\d[\w.+:~-]*)")
+_PARTS = Pattern(r"(\d+(?:\.\d+){1,3})(?:-(\d+))?")
+_PACKAGE = Pattern(r"#\d{1,4} .*?\b(?:PMX|PVE|Debian) (\d[\w.+:~-]*)")
 _SAID = (
-    ("uname.txt", re.compile(rf"(?:^|\s)Linux(?: version| \S+) ({_NUMBER})")),
-    ("uname.txt", re.compile(rf"^\s*(?:[Kk]ernel(?: [Vv]ersion)?:?\s+)?(?:Linux )?({_NUMBER})\s*$")),
-    ("uname.txt", re.compile(r"\b(\d+\.\d+\.\d+-\d+-pve)\b")),
-    ("dmesg.txt", re.compile(rf"\bLinux version ({_NUMBER})")),
-    ("pveversion.txt", re.compile(rf"running kernel: ({_NUMBER})")),
-    ("cmdline.txt", re.compile(rf"\b(?:vmlinuz|initrd\.img)-({_NUMBER})")),
-    ("dmesg.txt", re.compile(rf"ommand line: .{{0,999}}?(?:vmlinuz|initrd\.img)-({_NUMBER})")),
-    ("dmesg.txt", re.compile(rf"\b(?:[Tt]ainted|Comm):? .{{0,99}}?({_NUMBER}) #\d")),
+    ("uname.txt", Pattern(rf"(?:^|\s)Linux(?: version| \S+) ({_NUMBER})")),
+    ("uname.txt", Pattern(rf"^\s*(?:[Kk]ernel(?: [Vv]ersion)?:?\s+)?(?:Linux )?({_NUMBER})\s*$")),
+    ("uname.txt", Pattern(r"\b(\d+\.\d+\.\d+-\d+-pve)\b")),
+    ("dmesg.txt", Pattern(rf"\bLinux version ({_NUMBER})")),
+    ("pveversion.txt", Pattern(rf"running kernel: ({_NUMBER})")),
+    ("cmdline.txt", Pattern(rf"\b(?:vmlinuz|initrd\.img)-({_NUMBER})")),
+    ("dmesg.txt", Pattern(rf"ommand line: .{{0,999}}?(?:vmlinuz|initrd\.img)-({_NUMBER})")),
+    ("dmesg.txt", Pattern(rf"\b(?:[Tt]ainted|Comm):? .{{0,99}}?({_NUMBER}) #\d")),
 )
 """Where the release stands, the surest first."""
 
@@ -68,6 +69,6 @@ def _kernel(release: str, line: Line, sources: Sources) -> Kernel | None:
 
 def _installed(release: str, sources: Sources) -> str:
     """Return the version of the running kernel's package as ``pveversion -v`` lists it."""
-    pattern = re.compile(rf"\s*(?:proxmox|pve)-kernel-{re.escape(release)}(?:-signed)?: (\d\S*)")
+    pattern = Pattern(rf"\s*(?:proxmox|pve)-kernel-{re.escape(release)}(?:-signed)?: (\d\S*)")
     found = (pattern.match(line.text) for line in sources.roles.get("pveversion.txt", ()))
     return next((match.group(1) for match in found if match), "")

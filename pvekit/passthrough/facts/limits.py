@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class Limits:
 
 _VALUE = r"(unlimited|infinity|\d{1,20})"
 _FORMS = (
-    (re.compile(rf"\s*Max locked memory\s+{_VALUE}\s+{_VALUE}\s+bytes\s*"), 1),
-    (re.compile(rf"\s*LimitMEMLOCK(?:Soft)?\s*=\s*{_VALUE}\s*"), 1),
-    (re.compile(rf"\s*max locked memory\s+\(?(?:in )?k(?:bytes|B)\b[^)]*\)\s*{_VALUE}\s*"), 1024),
-    (re.compile(rf"\s*(?:max locked memory\s*|memlock\s*|memorylocked\s*)?{_VALUE}\s*"), 1024),
+    (Pattern(rf"\s*Max locked memory\s+{_VALUE}\s+{_VALUE}\s+bytes\s*"), 1),
+    (Pattern(rf"\s*LimitMEMLOCK(?:Soft)?\s*=\s*{_VALUE}\s*"), 1),
+    (Pattern(rf"\s*max locked memory\s+\(?(?:in )?k(?:bytes|B)\b[^)]*\)\s*{_VALUE}\s*"), 1024),
+    (Pattern(rf"\s*(?:max locked memory\s*|memlock\s*|memorylocked\s*)?{_VALUE}\s*"), 1024),
 )
 """Forms of the limit with the bytes of its unit: /proc/PID/limits first, which is that of the process itself."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
@@ -15,9 +14,10 @@ from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.target import Target
 from pvekit.passthrough.members import on_vfio
 from pvekit.passthrough.options import name_of
+from pvekit.passthrough.pattern import Pattern
 
 NO_IDS = frozenset({"vfio_pci_ids", "vfio_pci.id", "vfio.pci.ids", "vfio.ids"})
-_NOT_THERE = re.compile(r"failed to open /dev/vfio/\d+: No such file or directory|group \d+ is not viable")
+_NOT_THERE = Pattern(r"failed to open /dev/vfio/\d+: No such file or directory|group \d+ is not viable")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pvekit.model.missing import Missing
 from pvekit.model.pci import Bdf
 from pvekit.passthrough.facts.sources import Sources
 from pvekit.passthrough.lspcitext import Head, head, plain
+from pvekit.passthrough.pattern import Pattern
 
 ROM_BAR = 6
 """The number under which the kernel and ``Bar`` count the expansion ROM."""
@@ -121,19 +122,19 @@ class _Part:
         return not self.cut and len(self.blocks) > 4 and bool(names & {"0600", "host bridge"})
 
 
-_PROMPT = re.compile(r"[#$%❯➜]\s*(?:sudo\s+)?[a-z]|^\s*lspci\b|^\s*(?:```|~~~)")
-_DETAIL = re.compile(r"^(?:\s|[A-Z!][\w /!-]*:|(?:Memory|I/O ports|Expansion ROM|Bus|Capabilities)\b|!!!|\[[a-z]+\] )")
-_SIZE = re.compile(r"\[size=(\d+)([KMGTP]?)\]")
+_PROMPT = Pattern(r"[#$%❯➜]\s*(?:sudo\s+)?[a-z]|^\s*lspci\b|^\s*(?:```|~~~)")
+_DETAIL = Pattern(r"^(?:\s|[A-Z!][\w /!-]*:|(?:Memory|I/O ports|Expansion ROM|Bus|Capabilities)\b|!!!|\[[a-z]+\] )")
+_SIZE = Pattern(r"\[size=(\d+)([KMGTP]?)\]")
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50}
-_REGION = re.compile(
+_REGION = Pattern(
     r"^\s*(?:Region (?P<number>\d): )?(?P<before>(?:\[\w+\] )*)(?P<kind>Memory|I/O ports) at "
     r"(?P<at><[\w-]+>|[0-9a-fA-F]+)(?P<rest>.*)$"
 )
-_ROM = re.compile(r"^\s*(?P<before>(?:\[\w+\] )*)Expansion ROM at (?P<at><[\w-]+>|[0-9a-fA-F]+)(?P<rest>.*)$")
-_WORDS = re.compile(r"[\[<]((?!size=)[a-z][\w-]*)[\]>]")
-_BROKEN = re.compile(r"\(rev ff\)|Unknown header type 7f", re.I)
-_GROUP = re.compile(r"\bIOMMU group:? ([0-9]{1,6})\b")
-_IDS = re.compile(r"\[?\b([0-9a-fA-F]{4}:[0-9a-fA-F]{4})\b\]?\s*$")
+_ROM = Pattern(r"^\s*(?P<before>(?:\[\w+\] )*)Expansion ROM at (?P<at><[\w-]+>|[0-9a-fA-F]+)(?P<rest>.*)$")
+_WORDS = Pattern(r"[\[<]((?!size=)[a-z][\w-]*)[\]>]")
+_BROKEN = Pattern(r"\(rev ff\)|Unknown header type 7f", re.I)
+_GROUP = Pattern(r"\bIOMMU group:? ([0-9]{1,6})\b")
+_IDS = Pattern(r"\[?\b([0-9a-fA-F]{4}:[0-9a-fA-F]{4})\b\]?\s*$")
 
 
 def listing(lines: Iterable[Line]) -> PciListing:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Memory:
     lines: Mapping[str, Line]
 
 
-_FIELD = re.compile(r"\s*([A-Z][A-Za-z0-9_]*(?:\([a-z_]+\))?):\s+([0-9]{1,18})(?:\s+kB)?\s*")
+_FIELD = Pattern(r"\s*([A-Z][A-Za-z0-9_]*(?:\([a-z_]+\))?):\s+([0-9]{1,18})(?:\s+kB)?\s*")
 
 
 def read(sources: Sources) -> Memory | Missing:

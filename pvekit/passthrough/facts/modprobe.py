@@ -10,6 +10,7 @@ from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough import logs
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +48,19 @@ _COMMANDS = frozenset({"options", "blacklist", "softdep", "weakdep", "install", 
 _ALONE = frozenset({"blacklist"})
 """Commands that need no more than a module's name."""
 _FILE = r"/?(?:[\w.@+-]+/)*[\w.@+-]+"
-_HEADING = re.compile(
+_HEADING = Pattern(
     rf"(?:==>\s*({_FILE})\s*<==|(?:#|---+|===+|\+\+\+|:+)\s*({_FILE}(?:\.conf|/\S+|\.bak|\.old|~))\s*[-=:#]*"
     rf"|(/etc/{_FILE}|[\w@+-][\w.@+-]*\.(?:conf|bak|old)):?|(?:\S*[#$]\s+)?(?:sudo )?(?:cat|more|less) (/\S+))"
 )
-_FOLDER = re.compile(r"(?:modprobe|modules-load)\.d/")
-_OLD = re.compile(r"\.conf[.~_-]|\.(?:bak|old|orig|save|disabled)$|~$")
-_ANY = re.compile(r"(?!.*: (?:No such file or directory|Permission denied|Is a directory)$)")
-_ALIKE = re.compile(
+_FOLDER = Pattern(r"(?:modprobe|modules-load)\.d/")
+_OLD = Pattern(r"\.conf[.~_-]|\.(?:bak|old|orig|save|disabled)$|~$")
+_ANY = Pattern(r"(?!.*: (?:No such file or directory|Permission denied|Is a directory)$)")
+_ALIKE = Pattern(
     r"(?:options?|blacklist(?:ed)?|softdeps?|weakdeps?|alias|install|remove|[\w-]*(?:vfio|kvm|nvidia|nouveau)[\w-]*)(?:\s|$)"
 )
 """What in a collection of several files is meant as a line of modprobe's, and not words of the person."""
-_GREPPED = re.compile(r"(/?(?:[\w.@+-]+/)*(?:(?:modprobe|modules-load)\.d/[\w.@+-]+|etc/modules)):(.*)")
-_LOADED = re.compile(r"[A-Za-z0-9][\w-]*")
+_GREPPED = Pattern(r"(/?(?:[\w.@+-]+/)*(?:(?:modprobe|modules-load)\.d/[\w.@+-]+|etc/modules)):(.*)")
+_LOADED = Pattern(r"[A-Za-z0-9][\w-]*")
 
 
 def read(sources: Sources) -> Modprobe | Missing:

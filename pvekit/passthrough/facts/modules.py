@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class LoadedModules:
     whole: bool = True
 
 
-_HEADER = re.compile(r"\s*Module\s+Size\s+Used by\s*")
-_ROW = re.compile(r"\s*([A-Za-z0-9][\w-]*)\s+-?\d+\s+-?\d+(?:\s.*)?")
+_HEADER = Pattern(r"\s*Module\s+Size\s+Used by\s*")
+_ROW = Pattern(r"\s*([A-Za-z0-9][\w-]*)\s+-?\d+\s+-?\d+(?:\s.*)?")
 
 
 def read(sources: Sources) -> LoadedModules | Missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough import logs
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Parameters:
 
 
 _PATH = r"/sys/module/([\w-]+)/parameters/([\w-]+)"
-_ROW = re.compile(rf"\s*{_PATH}\s*(?:[:=]\s*|\s)(.*)")
-_SHORT = re.compile(r"\s*([A-Za-z]\w*)\.(\w+)\s*=\s*(.*)")
-_HEADING = re.compile(rf"[^/]*{_PATH}[^\w/]*")
+_ROW = Pattern(rf"\s*{_PATH}\s*(?:[:=]\s*|\s)(.*)")
+_SHORT = Pattern(r"\s*([A-Za-z]\w*)\.(\w+)\s*=\s*(.*)")
+_HEADING = Pattern(rf"[^/]*{_PATH}[^\w/]*")
 
 
 def read(sources: Sources) -> Parameters | Missing:

@@ -10,6 +10,7 @@ from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough import logs
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,11 @@ class Processor:
     line: Line
 
 
-_FIELD = re.compile(r"\s*(vendor_id|Vendor ID|model name|Model name|flags|Flags)\s*:\s*(.*)")
-_BOOTED = re.compile(r"smpboot: CPU0: (.+?)(?: \(family: .*)?$|\bCPU0: ((?:Intel|AMD)\b.+?)(?: \(fam.*| stepping .*)?$")
+_FIELD = Pattern(r"\s*(vendor_id|Vendor ID|model name|Model name|flags|Flags)\s*:\s*(.*)")
+_BOOTED = Pattern(r"smpboot: CPU0: (.+?)(?: \(family: .*)?$|\bCPU0: ((?:Intel|AMD)\b.+?)(?: \(fam.*| stepping .*)?$")
 _TABLES = (
-    ("intel", re.compile(r"DMAR: (?:Host address width|DRHD base|RMRR base)")),
-    ("amd", re.compile(r"\bAMD-Vi: (?:Found IOMMU|Extended features|Using global IVHD|Interrupt remapping enabled)")),
+    ("intel", Pattern(r"DMAR: (?:Host address width|DRHD base|RMRR base)")),
+    ("amd", Pattern(r"\bAMD-Vi: (?:Found IOMMU|Extended features|Using global IVHD|Interrupt remapping enabled)")),
 )
 """Lines that only the kernel on a processor of that maker prints. ``DMAR: IOMMU enabled`` is printed on any."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.sources import Sources
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class PveVersion:
     running: str = ""
 
 
-_LISTED = re.compile(r"\s*([a-z0-9][a-z0-9.+-]+): (\S.*)")
-_SHORT = re.compile(r"\s*(pve-manager)/(\d[^/\s]*)/")
-_DPKG = re.compile(r"\s*[a-zA-Z]{2}\s+([a-z0-9][a-z0-9.+-]+)(?::\w+)?\s+(\d\S*)\s")
-_RUNNING = re.compile(r"running kernel: ([^\s()]+)")
+_LISTED = Pattern(r"\s*([a-z0-9][a-z0-9.+-]+): (\S.*)")
+_SHORT = Pattern(r"\s*(pve-manager)/(\d[^/\s]*)/")
+_DPKG = Pattern(r"\s*[a-zA-Z]{2}\s+([a-z0-9][a-z0-9.+-]+)(?::\w+)?\s+(\d\S*)\s")
+_RUNNING = Pattern(r"running kernel: ([^\s()]+)")
 
 
 def read(sources: Sources) -> PveVersion | Missing:

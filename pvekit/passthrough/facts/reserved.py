@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.sources import Sources
 from pvekit.passthrough.lspcitext import plain
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class ReservedRegions:
     by_group: Mapping[int, tuple[Region, ...]]
 
 
-_GROUP = re.compile(r"iommu_groups/(\d{1,6})\b|(?i:group)\W{0,3}(\d{1,6})\b|^\W*(\d{1,6})\b(?![0-9a-fx])")
-_REGION = re.compile(r"0x([0-9a-fA-F]+)\s+0x([0-9a-fA-F]+)\s+([a-z][a-z-]*)")
+_GROUP = Pattern(r"iommu_groups/(\d{1,6})\b|(?i:group)\W{0,3}(\d{1,6})\b|^\W*(\d{1,6})\b(?![0-9a-fx])")
+_REGION = Pattern(r"0x([0-9a-fA-F]+)\s+0x([0-9a-fA-F]+)\s+([a-z][a-z-]*)")
 
 
 def read(sources: Sources) -> ReservedRegions | Missing:

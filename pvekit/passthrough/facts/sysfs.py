@@ -11,6 +11,7 @@ from pvekit.model.missing import Missing
 from pvekit.model.pci import Bdf
 from pvekit.passthrough.facts.sources import Sources
 from pvekit.passthrough.lspcitext import ADDRESS, address, plain
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +58,16 @@ class PciSysfs:
 
 
 _NONE = frozenset({"", "(null)", "none", "n/a", "-"})
-_PAIR = re.compile(r"(?<!\S)([a-z][a-z0-9_]*)=(.*?)(?=\s+[a-z][a-z0-9_]*=|\s*$)")
-_DEVICE = re.compile(rf"^[\s=*#-]*({ADDRESS})[\s:=]*(.*)$")
-_PATH = re.compile(
+_PAIR = Pattern(r"(?<!\S)([a-z][a-z0-9_]*)=(.*?)(?=\s+[a-z][a-z0-9_]*=|\s*$)")
+_DEVICE = Pattern(rf"^[\s=*#-]*({ADDRESS})[\s:=]*(.*)$")
+_PATH = Pattern(
     rf"(?:devices|drivers/[\w-]+|pci[0-9a-f]{{4,8}}:[0-9a-f]{{2}}(?:/[0-9a-f:.]+)*)/({ADDRESS})/([a-z][a-z0-9_]*)"
     r"(?:\s*(->|:|=|<==?|==)\s*(.*))?$"
 )
-_KEY = re.compile(r"^\s*([a-z][a-z0-9_]*)\s*[:=]\s*(.*)$")
-_LINK = re.compile(r"^\s*.*?\b([a-z][a-z0-9_]*) -> (\S+)\s*$")
-_ROW = re.compile(r"^\s*(0x[0-9a-fA-F]{1,16})\s+(0x[0-9a-fA-F]{1,16})\s+(0x[0-9a-fA-F]{1,16})\s*$")
-_RESOURCE = re.compile(r"^(0x[0-9a-fA-F]{1,16})[-\s]+(0x[0-9a-fA-F]{1,16})[:\s]+(0x[0-9a-fA-F]{1,16})$")
+_KEY = Pattern(r"^\s*([a-z][a-z0-9_]*)\s*[:=]\s*(.*)$")
+_LINK = Pattern(r"^\s*.*?\b([a-z][a-z0-9_]*) -> (\S+)\s*$")
+_ROW = Pattern(r"^\s*(0x[0-9a-fA-F]{1,16})\s+(0x[0-9a-fA-F]{1,16})\s+(0x[0-9a-fA-F]{1,16})\s*$")
+_RESOURCE = Pattern(r"^(0x[0-9a-fA-F]{1,16})[-\s]+(0x[0-9a-fA-F]{1,16})[:\s]+(0x[0-9a-fA-F]{1,16})$")
 _BARE = {"power_state.txt": "power_state", "reset_method.txt": "reset_method"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from pvekit.passthrough.facts.modprobe import Modprobe
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.facts.vmconf import HostPci, VmConfig, VmConfigs
 from pvekit.passthrough.lspcitext import ADDRESS, address
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ _FAILING = (
     rf"(?:no pci device info for device|PCI group to VFIO|PCI device|for device) '?({ADDRESS})",
     rf"\b[Dd]evice '?({ADDRESS})'? (?:is|not|in use|already)",
 )
-_BENIGN = re.compile(r"failed to reset PCI device")
-_STARTED = re.compile(r"(?:/usr/bin/kvm|\bkvm)\b.*? -id ([1-9]\d{2,8})\b|:qmstart:([1-9]\d{2,8}):")
+_BENIGN = Pattern(r"failed to reset PCI device")
+_STARTED = Pattern(r"(?:/usr/bin/kvm|\bkvm)\b.*? -id ([1-9]\d{2,8})\b|:qmstart:([1-9]\d{2,8}):")
 _CONSOLES = frozenset({"1a03", "102b", "1234", "1af4", "1b36", "15ad", "1013", "1414", "80ee", "18ca"})
 """Vendors of display devices that nobody passes through: server management and what hypervisors make up."""
 
 _COMPANIONS = ("04", "0c")
-_APU = re.compile(
+_APU = Pattern(
     r"Renoir|Cezanne|Raphael|Picasso|Raven|Lucienne|Barcelo|Rembrandt|Phoenix|Hawk ?Point|Strix|Granite Ridge|Mendocino"
     r"|Kaveri|Carrizo|Bristol|Kabini|Mullins|Van ?Gogh|Wrestler|Trinity|Richland|Dragon Range|Radeon Graphics"
 )
@@ -110,7 +110,7 @@ def _failing(start: StartLog | Missing) -> Iterator[Bdf]:
 
 def _addresses(entry: HostPci, devices: Devices) -> Iterable[Bdf]:
     """Return the devices of an entry; all functions where it names a slot."""
-    for text, bdf in zip(entry.host, entry.bdfs, strict=False):
+    for text, bdf in zip(entry.addresses, entry.bdfs, strict=False):
         if address(text) is None and (found := devices.slot_of(bdf)):
             yield from (device.bdf for device in found)
         else:

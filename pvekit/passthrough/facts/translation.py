@@ -11,6 +11,7 @@ from pvekit.passthrough.facts.groups import IommuGroups
 from pvekit.passthrough.facts.iommu import IommuClass
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Translation:
     evidence: tuple[Line, ...]
 
 
-_ON = re.compile(
+_ON = Pattern(
     r"Adding to iommu group \d|iommu: Adding device \S+ to group \d"
     r"|(?:DMAR|PCI-DMA): Intel\(R\) Virtualization Technology for Directed I/O"
     r"|(?:DMAR|IOMMU)\S*:? .*\b[Uu]sing (?:Queued|Register based) invalidation"
@@ -31,17 +32,17 @@ _ON = re.compile(
 )
 """Printed once translation is set up. ``DMAR: IOMMU enabled`` is not among them: it only repeats the option."""
 
-_NOT_PRESENT = re.compile(r"cannot prepare PCI pass-?through, IOMMU not present")
-_BOUNCE = re.compile(r"PCI-DMA: Using software bounce buffering for IO \(SWIOTLB\)")
-_INTEL_TABLE = re.compile(r"DMAR: DRHD base: 0x")
-_LATE = re.compile(
+_NOT_PRESENT = Pattern(r"cannot prepare PCI pass-?through, IOMMU not present")
+_BOUNCE = Pattern(r"PCI-DMA: Using software bounce buffering for IO \(SWIOTLB\)")
+_INTEL_TABLE = Pattern(r"DMAR: DRHD base: 0x")
+_LATE = Pattern(
     r"PCI-DMA: Using software bounce|Initialise system trusted keyrings|Freeing unused kernel|Run /\S+ as init"
     r"|systemd\[1\]: "
 )
 """The kernel prints these when the IOMMU's turn is over."""
-_SUBSYSTEM = re.compile(r"iommu: Default domain type: ")
+_SUBSYSTEM = Pattern(r"iommu: Default domain type: ")
 """Printed with an IOMMU and without; whoever searched for this word would have found the groups as well."""
-_FILTERED = re.compile(r"dmar|iommu|amd-vi", re.IGNORECASE)
+_FILTERED = Pattern(r"dmar|iommu|amd-vi", re.IGNORECASE)
 
 
 def read(

@@ -4,41 +4,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.model.pci import Bdf
+from pvekit.passthrough.facts.mappings import Mapped, PciMappings
 from pvekit.passthrough.facts.sources import Sources
 from pvekit.passthrough.lspcitext import ADDRESS, address, plain
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True)
 class HostPci:
-    """One hostpciN. ``host`` as written, one or several addresses split at ``;`` ("01:00" means all functions)."""
+    """One hostpciN. ``host`` as written, one or several addresses split at ``;`` ("01:00" means all functions).
+
+    ``mapped`` are the addresses behind ``mapping`` on this node, written in the same way.
+    """
 
     key: str
     host: tuple[str, ...]
     mapping: str
     options: Mapping[str, str]
     line: Line
+    mapped: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return all addresses, whether a mapping stands for them or not."""
+        return self.host + self.mapped
 
     def covers(self, bdf: Bdf) -> bool:
         """Return whether this entry gives a device to the VM."""
-        return any(bdf in (address(text), address(f"{text}.{bdf.function}")) for text in self.host)
+        return any(bdf in (address(text), address(f"{text}.{bdf.function}")) for text in self.addresses)
 
     @property
     def bdfs(self) -> tuple[Bdf, ...]:
         """Return the addresses; function 0 where the entry means all functions."""
-        found = (address(text) or address(f"{text}.0") for text in self.host)
+        found = (address(text) or address(f"{text}.0") for text in self.addresses)
         return tuple(bdf for bdf in found if bdf is not None)
 
 
 @dataclass(frozen=True)
 class VmConfig:
-    """One VM. ``values`` are those of the current section, snapshots left out; ``pending`` those that wait.
+    """One VM. ``values`` are those in force, snapshots left out; ``pending`` those that wait (None: it goes away).
 
-    ``pve`` is False for what libvirt or a QEMU command line tells; then only machine, bios and devices are known.
+    ``lines`` and ``waiting`` are where the one and the other stand. ``pve`` is False for what libvirt or a QEMU command
+    line tells; then only machine, bios and devices are known.
     """
 
     vmid: int | None
@@ -48,13 +60,15 @@ class VmConfig:
     pending: Mapping[str, str | None]
     file: str
     pve: bool = True
+    waiting: Mapping[str, Line] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class VmConfigs:
-    """All that the bundle has."""
+    """All that the bundle has. ``mappings`` are the resource mappings of this node."""
 
     vms: tuple[VmConfig, ...]
+    mappings: Mapping[str, tuple[Mapped, ...]] = field(default_factory=dict)
 
     def of(self, vmid: int | None) -> VmConfig | None:
         """Return the VM with this number; the only one there is when the number or its own is not known."""
@@ -71,6 +85,7 @@ class _Draft:
     values: dict[str, str] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
     pending: dict[str, str | None] = field(default_factory=dict)
+    waiting: dict[str, Line] = field(default_factory=dict)
     hostdevs: list[HostPci] = field(default_factory=list)
     section: str = ""
     xml: bool = False
@@ -81,23 +96,23 @@ class _Draft:
         return not (self.values or self.pending or self.hostdevs)
 
 
-_FILE_ID = re.compile(r"(?:^|/|\bvm-?)([1-9]\d{2,8})\.conf$")
-_TEXT_ID = re.compile(
+_FILE_ID = Pattern(r"(?:^|/|\bvm-?)([1-9]\d{2,8})\.conf$")
+_TEXT_ID = Pattern(
     r"(?:qemu-server/|^[=>\s]*|^#\s*)([1-9]\d{2,8})\.conf\b|\bqm (?:config|pending|showcmd) ([1-9]\d{2,8})\b"
 )
-_SECTION = re.compile(r"^\[([\w. -]+)\]\s*$")
-_VALUE = re.compile(r"^\s*([a-z][a-z0-9_-]{1,40}):\s*(.*)$")
-_PENDING = re.compile(r"^\s*(cur|new|del)\s+([a-z][a-z0-9_-]{1,40})(?::\s*(.*))?$")
-_HOST = re.compile(rf"^(?:{ADDRESS}|(?:[0-9a-fA-F]{{4,8}}:)?[0-9a-fA-F]{{2}}:[01][0-9a-fA-F])$")
-_QEMU = re.compile(rf"vfio-pci[^ ]*?[,\"]host\"?[=:]\"?({ADDRESS})([^\s']*)")
-_QEMU_ID = re.compile(r"(?:^|\s)-id ([1-9]\d{2,8})\b")
-_XML_ADDRESS = re.compile(r"<address\b([^>]*)/?>")
-_XML_PART = re.compile(r"\b(domain|bus|slot|function)=['\"]0x([0-9a-fA-F]{1,8})['\"]")
-_XML_MACHINE = re.compile(r"\bmachine=['\"]([\w.-]+)['\"]")
-_XML_LOADER = re.compile(r"<loader\b[^>]*(?:pflash|OVMF|edk2)|<os\b[^>]*firmware=['\"]efi", re.I)
+_SECTION = Pattern(r"^\[([\w. :-]+)\]\s*$")
+_VALUE = Pattern(r"^\s*([a-z][a-z0-9_-]{1,40}):\s*(.*)$")
+_PENDING = Pattern(r"^\s*(cur|new|del)\s+([a-z][a-z0-9_-]{1,40})(?::\s*(.*))?$")
+_HOST = Pattern(rf"^(?:{ADDRESS}|(?:[0-9a-fA-F]{{4,8}}:)?[0-9a-fA-F]{{2}}:[01][0-9a-fA-F])$")
+_QEMU = Pattern(rf"vfio-pci[^ ]*?[,\"]host\"?[=:]\"?({ADDRESS})([^\s']*)")
+_QEMU_ID = Pattern(r"(?:^|\s)-id ([1-9]\d{2,8})\b")
+_XML_ADDRESS = Pattern(r"<address\b([^>]*)/?>")
+_XML_PART = Pattern(r"\b(domain|bus|slot|function)=['\"]0x([0-9a-fA-F]{1,8})['\"]")
+_XML_MACHINE = Pattern(r"\bmachine=['\"]([\w.-]+)['\"]")
+_XML_LOADER = Pattern(r"<loader\b[^>]*(?:pflash|OVMF|edk2)|<os\b[^>]*firmware=['\"]efi", re.I)
 
 
-def read(sources: Sources) -> VmConfigs | Missing:
+def read(sources: Sources, mappings: PciMappings | Missing) -> VmConfigs | Missing:
     """Read vm.conf, vms/ and pending.txt."""
     present = [role for role in ("vm.conf", "vms/", "pending.txt") if role in sources.roles]
     if not present:
@@ -106,7 +121,8 @@ def read(sources: Sources) -> VmConfigs | Missing:
     found = [vm for vm in _drafts(lines) if not vm.empty]
     if not found and any(line.text.strip() for line in lines):
         return Missing(present[0], "holds no configuration of a VM")
-    return VmConfigs(tuple(_made(vm) for vm in _joined(found)))
+    here = {} if isinstance(mappings, Missing) else mappings.here
+    return VmConfigs(tuple(_made(vm, here) for vm in _joined(found)), here)
 
 
 def _drafts(lines: Iterable[Line]) -> list[_Draft]:
@@ -139,10 +155,9 @@ def _line(vm: _Draft, line: Line, text: str) -> None:
     elif found := _VALUE.match(text):
         key, value = found[1], found[2].strip()
         if vm.section.upper() == "PENDING":
-            if key == "delete":
-                vm.pending.update(dict.fromkeys(re.split(r"[,;\s!]+", value.strip(" ,!")), None))
-            else:
-                vm.pending[key] = value
+            keys = re.findall(r"[^,;\s!]+", value) if key == "delete" else [key]
+            vm.pending |= dict.fromkeys(keys, None if key == "delete" else value)
+            vm.waiting |= dict.fromkeys(keys, line)
         elif not vm.section and key not in vm.values:
             vm.values[key], vm.lines[key] = value, line
 
@@ -155,7 +170,7 @@ def _waits(vm: _Draft, line: Line, found: re.Match[str]) -> None:
             vm.values[key], vm.lines[key] = value, line
         return
     vm.pending[key] = value if kind == "new" else None
-    vm.lines.setdefault(key, line)
+    vm.waiting[key] = line
 
 
 def _command(vm: _Draft, line: Line, text: str) -> None:
@@ -216,20 +231,44 @@ def _joined(drafts: list[_Draft]) -> list[_Draft]:
         same.values = draft.values | same.values
         same.lines = draft.lines | same.lines
         same.pending |= draft.pending
+        same.waiting |= draft.waiting
         same.hostdevs += draft.hostdevs
     return found
 
 
-def _made(vm: _Draft) -> VmConfig:
-    entries = [
-        _hostpci(key, value, vm.lines[key]) for key, value in vm.values.items() if re.fullmatch(r"hostpci\d{1,2}", key)
-    ]
-    by_hand = _passed(vm.values["args"], vm.lines["args"], "args") if "args" in vm.values else []
-    found = (*entries, *by_hand, *vm.hostdevs)
-    return VmConfig(vm.vmid, vm.values, vm.lines, found, vm.pending, vm.file, pve=not vm.xml or bool(entries))
+_Here = Mapping[str, tuple[Mapped, ...]]
 
 
-def _hostpci(key: str, value: str, line: Line) -> HostPci:
+def _made(vm: _Draft, here: _Here) -> VmConfig:
+    entries = _given(vm.values, vm.lines, here)
+    pve = not vm.xml or any(entry.key.startswith("hostpci") for entry in entries)
+    return VmConfig(
+        vm.vmid, vm.values, vm.lines, (*entries, *vm.hostdevs), vm.pending, vm.file, pve=pve, waiting=vm.waiting
+    )
+
+
+def _given(values: Mapping[str, str], lines: Mapping[str, Line], here: _Here) -> list[HostPci]:
+    """Return the devices that a configuration gives to the VM."""
+    keys = [key for key in values if re.fullmatch(r"hostpci\d{1,2}", key)]
+    found = [_hostpci(key, values[key], lines[key], here) for key in keys]
+    return found + (_passed(values["args"], lines["args"], "args") if "args" in values else [])
+
+
+def restarted(vms: VmConfigs) -> VmConfigs:
+    """Return the configurations as they are after the next start of each VM: PVE then applies what is pending."""
+    return replace(vms, vms=tuple(_restarted(vm, vms.mappings) if vm.pending else vm for vm in vms.vms))
+
+
+def _restarted(vm: VmConfig, here: _Here) -> VmConfig:
+    values = {key: value for key, value in {**vm.values, **vm.pending}.items() if value is not None}
+    lines = {key: line for key, line in {**vm.lines, **vm.waiting}.items() if key in values}
+    others = [entry for entry in vm.hostpci if entry.key.startswith(("hostdev", "device"))]
+    return replace(
+        vm, values=values, lines=lines, hostpci=(*_given(values, lines, here), *others), pending={}, waiting={}
+    )
+
+
+def _hostpci(key: str, value: str, line: Line, here: _Here) -> HostPci:
     host: list[str] = []
     options: dict[str, str] = {}
     mapping = ""
@@ -243,4 +282,5 @@ def _hostpci(key: str, value: str, line: Line) -> HostPci:
             mapping = text
         else:
             options[name] = text
-    return HostPci(key, tuple(host), mapping, options, line)
+    mapped = tuple(dict.fromkeys(path for entry in here.get(mapping, ()) for path in entry.paths))
+    return HostPci(key, tuple(host), mapping, options, line, mapped)

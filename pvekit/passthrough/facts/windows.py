@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from pvekit.model.bundle import Line
 from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.iomem import Iomem
 from pvekit.passthrough.facts.kernellog import KernelLog
+from pvekit.passthrough.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class RootWindows:
     windows: tuple[Window, ...]
 
 
-_WINDOW = re.compile(
+_WINDOW = Pattern(
     r"pci_bus ([0-9a-f]{4,8}:[0-9a-f]{2}): root bus resource \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)(?: window)?\]"
 )
 _LEGACY_END = 0xFFFFF
-_BUS = re.compile(r"PCI Bus ([0-9a-f]{4,8}:[0-9a-f]{2})")
+_BUS = Pattern(r"PCI Bus ([0-9a-f]{4,8}:[0-9a-f]{2})")
 
 
 def read(log: KernelLog | Missing, iomem: Iomem | Missing) -> RootWindows | Missing:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.sorting import names
 
 _COMMANDS = tuple(
-    (re.compile(pattern), role)
+    (Pattern(pattern), role)
     for pattern, role in (
         (r"reserved_regions", "reserved_regions.txt"),
         (r"/sys/class/iommu\b", "sys_class_iommu.txt"),
@@ -39,6 +40,7 @@ _COMMANDS = tuple(
         (r"^lsinitramfs\b", "initramfs.txt"),
         (r"^dmidecode\b|/sys/class/dmi", "dmi.txt"),
         (r"^qm config\b|/etc/pve/(?:nodes/\S+/)?qemu-server/|^virsh dumpxml\b", "vm.conf"),
+        (r"/etc/pve/mapping/pci\.cfg", "pci-mapping.cfg"),
         (r"^qm pending\b", "pending.txt"),
         (r"^qm showcmd\b", "showcmd.txt"),
         (r"^qm start\b|/var/log/pve/tasks", "task.log"),
@@ -48,25 +50,25 @@ _COMMANDS = tuple(
         (r"^modinfo\b.*\bnvidia", "guest/modinfo.txt"),
     )
 )  # fmt: skip
-_READERS = re.compile(
+_READERS = Pattern(
     r"^(?:cat|less|more|tail|head|grep|egrep|zgrep|rg|find|ls|ll|tree|for|readlink|nano|vi|vim|bat|pvesh)\b"
 )
-_FIRST = re.compile(
+_FIRST = Pattern(
     r"^(?:dmesg|journalctl|uname|pveversion|lspci|lscpu|lsmod|efibootmgr|proxmox-boot-tool|bootctl|mokutil|lsinitramfs|"
     r"dmidecode|qm|virsh|ulimit|prlimit|nvidia-smi|modinfo|cat|less|more|tail|head|grep|find|ls|for|pvesh|readlink)$"
 )
-_SECOND = re.compile(r"[-|/'\"<]|\d+$|(?:output|log|result|config|start|pending|status|list)\b")
-_ONLY_A_SIDE = re.compile(r"(?i)(?:(?:in|inside|on|from|within|the|my|a|guest|host|vm|side|machine)\W*)+$")
-_PATH = re.compile(r"^(?:/(?:etc|proc|sys|var|boot|dev)/[\w./*@+:-]+|(?:[\w.-]+/)*[\w.-]+\.conf):?$")
+_SECOND = Pattern(r"[-|/'\"<]|\d+$|(?:output|log|result|config|start|pending|status|list)\b")
+_ONLY_A_SIDE = Pattern(r"(?i)(?:(?:in|inside|on|from|within|the|my|a|guest|host|vm|side|machine)\W*)+$")
+_PATH = Pattern(r"^(?:/(?:etc|proc|sys|var|boot|dev)/[\w./*@+:-]+|(?:[\w.-]+/)*[\w.-]+\.conf):?$")
 _MARKS = " \t#*_=>`\"'|:-"
-_PVE_ONLY = re.compile(r"^(?:qm|pve\w+|pct|proxmox-boot-tool|ha-manager)\b|/etc/pve/")
+_PVE_ONLY = Pattern(r"^(?:qm|pve\w+|pct|proxmox-boot-tool|ha-manager)\b|/etc/pve/")
 
 
 def of_command(command: str) -> str | None:
     """Return the role of what a command prints; None when it is nothing that is known here."""
     text = re.sub(r"^(?:sudo\s+(?:-\w+\s+)*|/usr/s?bin/|/s?bin/)+", "", command.strip())
     for pattern, role in _COMMANDS:
-        found = pattern.search(text)
+        found = pattern.search(text) if pattern.possible(text) else None
         if found and (pattern.pattern.startswith("^") or found.start() == 0 or _READERS.match(text)):
             return role
     return None
@@ -94,16 +96,15 @@ def of_heading(text: str) -> str | None:
         words = words[1:]
     if words and _FIRST.match(words[0]) and (len(words) == 1 or words[0] == "for" or _SECOND.match(words[1])):
         return of_command(" ".join(words))
-    if _PATH.match(bare) and len(words) == 1:
+    if len(words) == 1 and _PATH.match(bare):
         return of_command(f"cat {bare}") or names.label(bare.rpartition("/")[2])
-    shown = re.search(r"`([^`]{3,80})`", text)
+    shown = re.search(r"`([^`]{3,80})`", text) if "`" in text else None
     if shown and text.rstrip().endswith((":", "`")):
         return of_command(shown[1]) or (of_command(f"cat {shown[1]}") if shown[1].startswith("/") else None)
-    if _ONLY_A_SIDE.match(bare):
+    title = text.rstrip(" *_").endswith(":") or text.lstrip().startswith(("#", "*", "=", "-"))
+    if len(words) > 4 or not title or _ONLY_A_SIDE.match(bare):
         return None
-    if len(words) <= 4 and (text.rstrip(" *_").endswith(":") or text.lstrip().startswith(("#", "*", "=", "-"))):
-        return names.label(re.sub(r"\b(?:the|my|full|output|of|contents?|from|complete)\b", " ", bare))
-    return None
+    return names.label(re.sub(r"\b(?:the|my|full|output|of|contents?|from|complete)\b", " ", bare))
 
 
 def names_file(text: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pvekit.model.bundle import Line
 from pvekit.passthrough import logs
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.sorting import commands, looks
 
 
@@ -34,23 +35,23 @@ class Run:
         return self.sure >= looks.least(self.role)
 
 
-_START_LOGS = frozenset({"task.log", "qemu.log", "libvirt.log"})
+START_LOGS = frozenset({"task.log", "qemu.log", "libvirt.log"})
 _EMPTY_TELLS = frozenset({"sys_class_iommu.txt", "iommu_groups.txt"})
-_WITH_BLANKS = frozenset({"vm.conf", "iommu_groups.txt", "dmi.txt"})
+_WITH_BLANKS = frozenset({"vm.conf", "iommu_groups.txt", "dmi.txt", "pci-mapping.cfg"})
 _KEEPS_ALL = frozenset({"iommu_groups.txt", "vm.conf", "dmi.txt", "default-grub.txt"})
 _KEEPS = frozenset({("lspci.txt", "iommu_groups.txt"), ("boot.txt", "uname.txt"), ("modules-load.d/", "modules.txt")})
 """Lines that would be something else by themselves stay in such a run."""
-_FENCE = re.compile(r"^\s*(?:>\s*)?(?:```|~~~)\s*(\w*)")
-_OPEN = re.compile(r"^(?:\s|<[^<>]*>)*\[(?:code|icode)[^\]]*\]", re.IGNORECASE)
-_CLOSE = re.compile(r"\[/(?:code|icode)\](?:\s|<[^<>]*>)*$", re.IGNORECASE)
-_PROMPT_HOST = re.compile(r"^\s*\[?[\w.-]+@([\w.-]+)[ :]")
-_PVE_NAME = re.compile(r"pve|prox|^host|hyper|node", re.IGNORECASE)
-_GUEST_NAME = re.compile(r"vm|guest|ubuntu|debian|fedora", re.IGNORECASE)
-_IN_GUEST = re.compile(
+_FENCE = Pattern(r"^\s*(?:>\s*)?(?:```|~~~)\s*(\w*)")
+_OPEN = Pattern(r"^(?:\s|<[^<>]*>)*\[(?:code|icode)[^\]]*\]", re.IGNORECASE)
+_CLOSE = Pattern(r"\[/(?:code|icode)\](?:\s|<[^<>]*>)*$", re.IGNORECASE)
+_PROMPT_HOST = Pattern(r"^\s*\[?[\w.-]+@([\w.-]+)[ :]")
+_PVE_NAME = Pattern(r"pve|prox|^host|hyper|node", re.IGNORECASE)
+_GUEST_NAME = Pattern(r"vm|guest|ubuntu|debian|fedora", re.IGNORECASE)
+_IN_GUEST = Pattern(
     r"\bguests?\b|\b(?:inside|in|from|on|within)\s+(?:the\s+|my\s+)?(?:[\w-]+\s+)?(?:vm|virtual machine)\b",
     re.IGNORECASE,
 )
-_ON_HOST = re.compile(r"\b(?:host|hypervisor|proxmox|pve|bare[- ]metal)\b", re.IGNORECASE)
+_ON_HOST = Pattern(r"\b(?:host|hypervisor|proxmox|pve|bare[- ]metal)\b", re.IGNORECASE)
 
 
 def cut(lines: Sequence[Line], side: str = "") -> list[Run]:
@@ -60,6 +61,17 @@ def cut(lines: Sequence[Line], side: str = "") -> list[Run]:
         cutter.take(line)
     cutter.finish()
     return cutter.runs
+
+
+def holds(lines: Sequence[Line], side: str, role: str) -> bool:
+    """Tell whether one of the runs in a text has this role, on whichever side. The first one tells it."""
+    cutter = _Cutter(lines, side)
+    for line in lines:
+        cutter.take(line)
+        if any(run.role.removeprefix("guest/") == role for run in cutter.found()):
+            return True
+    cutter.finish()
+    return any(run.role.removeprefix("guest/") == role for run in cutter.runs)
 
 
 def announces(line: Line) -> bool:
@@ -82,6 +94,10 @@ class _Cutter:
         self._fenced = False
         self._loose = False
         self._command = ""
+
+    def found(self) -> list[Run]:
+        """Return the runs so far, the one that goes on among them when it has enough by now."""
+        return [*self.runs, self._run] if self._run is not None and self._run.kept else self.runs
 
     def take(self, line: Line) -> None:
         """Put one line where it belongs."""
@@ -196,7 +212,7 @@ class _Cutter:
         return True
 
     def _goes_on(self, run: Run, role: str | None, text: str) -> bool:
-        if role == run.role or (role in _START_LOGS and run.role in _START_LOGS):
+        if role == run.role or (role in START_LOGS and run.role in START_LOGS):
             return True
         if looks.near(run.role, text) and (not self._blank or run.role in _WITH_BLANKS or self._fenced):
             return role is None or run.role in _KEEPS_ALL or (run.role, role) in _KEEPS

@@ -9,13 +9,14 @@ from html import unescape
 
 from pvekit.passthrough import logs
 from pvekit.passthrough.lspcitext import ADDRESS, head, plain
+from pvekit.passthrough.pattern import Pattern
 
 _LONGEST = 2000
 """Nothing behind so many characters is needed to know a line."""
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_COLOUR = Pattern(r"\x1b\[[0-9;?]*[A-Za-z]")
 _MARK = r"\[/?(?:code|icode|quote|spoiler|pre|plain)\b[^\]]*\]|</?(?:code|pre|blockquote|p|span|br|div)\b[^>]*>"
-_TAGS = re.compile(rf"^(?:\s*(?:{_MARK}))+|(?:(?:{_MARK})\s*)+$", re.IGNORECASE)
-_QUOTED = re.compile(r"^[ \t]{0,3}(?:>[ ]?)+")
+_TAGS = Pattern(rf"^(?:\s*(?:{_MARK}))+|(?:(?:{_MARK})\s*)+$", re.IGNORECASE)
+_QUOTED = Pattern(r"^[ \t]{0,3}(?:>[ ]?)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class Look:
     """
 
     role: str
-    sure: re.Pattern[str]
-    near: re.Pattern[str]
+    sure: Pattern
+    near: Pattern
     least: int = 1
 
 
@@ -47,6 +48,7 @@ _START = (
     r"|no PCI device found for|PCI device '?[0-9a-f:.]+'? (?:is )?already in use by VMID|no efidisk configured!"
     r"|QEMU exited with code|^swtpm_setup: |unable to find configuration file for VM|^Requesting HA start for VM"
     r"|got timeout\s*$|could not find a free PCI|only root can set '\w+' config|PCI device mapping invalid"
+    r"|\bUPID:(?:[^:\s]+:){4}qm(?:re)?(?:start|boot):\d+:"
 )
 _QEMU = (
     r"^(?:/usr/bin/)?(?:kvm|qemu|qemu-kvm|qemu-system-\w+): (?:-\w|warning: |error: |info: |vfio|VFIO|\.\./|[Uu]nable|"
@@ -59,7 +61,7 @@ _LIBVIRT = (
     r"unsupported configuration|Unable to)|shutting down, reason=|unexpectedly closed the monitor"
     r"|^[Ii]nternal error: |^Domain '?\S+'? started|Error starting domain: "
 )
-_LSPCI_NEAR = re.compile(
+_LSPCI_NEAR = Pattern(
     r"^(?:Subsystem|Kernel driver in use|Kernel modules|Flags|Memory at|I/O ports at|Expansion ROM at|Capabilities|"
     r"Control|Status|Latency|Interrupt|NUMA node|IOMMU group|Region \d|DeviceName|Physical Slot|Bus: primary|BIST|"
     r"Memory behind bridge|I/O behind bridge|Prefetchable memory behind|Secondary status|BridgeCtl|Virtual: |"
@@ -69,7 +71,7 @@ _MEMBER = rf"^[\s*|•├└─>\[\]R-]*(?:\[?[0-9a-fA-F]{{4}}:[0-9a-fA-F]{{4}}\
 
 
 def _look(role: str, sure: Sequence[str], near: Sequence[str] = (_NEVER,), least: int = 1) -> Look:
-    return Look(role, re.compile("|".join(sure)), re.compile("|".join(near)), least)
+    return Look(role, Pattern("|".join(sure)), Pattern("|".join(near)), least)
 
 
 _LOOKS = (
@@ -105,6 +107,11 @@ _LOOKS = (
             r"^(?:/sys/class/iommu/)?(?:dmar|ivhd)\d+(?:\s+(?:/sys/class/iommu/)?(?:dmar|ivhd)\d+)*\s*$",
         ],
         [r"^total \d", r"^[dl][rwxs-]{9}", r"^/sys/class/iommu"],
+    ),
+    _look(
+        "pci-mapping.cfg",
+        [r"^\s*map (?:\S+,)?path=[0-9a-f]{4,8}:[0-9a-f]{2}:"],
+        [r"^[A-Za-z][\w-]+\s*$", r"^\s*(?:map|mdev|description|live-migration-capable) \S"],
     ),
     _look(
         "iommu_groups.txt",
@@ -198,7 +205,7 @@ _LOOKS = (
             r"<domain type=",
             r"<hostdev ",
         ],
-        [rf"^(?:{_KEYS}):(?:\s|$)", r"^\[[\w. -]+\]$", r"^#", r"^\s*</?[a-z]"],
+        [rf"^(?:{_KEYS}):(?:\s|$)", r"^\[[\w. :-]+\]$", r"^#", r"^\s*</?[a-z]"],
     ),
     _look("default-grub.txt", [r"^\s*#?\s*GRUB_[A-Z_]+\+?="], [r"^\s*#"]),
     _look(
@@ -263,7 +270,7 @@ _LOOKS = (
 )
 _BY_ROLE = {look.role: look for look in _LOOKS}
 
-_KERNEL = re.compile(
+_KERNEL = Pattern(
     r"^(?:"
     + "|".join(
         (
@@ -282,17 +289,18 @@ _KERNEL = re.compile(
     )
     + ")"
 )
-_XORG = re.compile(r"^\((?:II|EE|WW|--|==|\*\*|\+\+|NI|\?\?)\)")
-_DAY = re.compile(r"^\s*(?:> ?)?\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\]")
-_DAEMON = re.compile(r"^[\w./@()-]{1,60}(?:\[\d+\])?: ")
-_JOURNAL = re.compile(r"^-- (?:Logs begin|Journal begins|Boot [0-9a-f]|Reboot --)")
-_ROW = re.compile(r"^([A-Za-z0-9][\w-]*)\s+(\d{3,9})\s+-?\d+(?:\s+[\w,-]+)?\s*$")
-_MODULE = re.compile(r"^Module\s+Size\s+Used by\s*$|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x[0-9a-f]+")
+_XORG = Pattern(r"^\((?:II|EE|WW|--|==|\*\*|\+\+|NI|\?\?)\)")
+_DAY = Pattern(r"^\s*(?:> ?)?\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\]")
+_DAEMON = Pattern(r"^[\w./@()-]{1,60}(?:\[\d+\])?: ")
+_JOURNAL = Pattern(r"^-- (?:Logs begin|Journal begins|Boot [0-9a-f]|Reboot --)")
+_ROW = Pattern(r"^([A-Za-z0-9][\w-]*)\s+(\d{3,9})\s+-?\d+(?:\s+[\w,-]+)?\s*$")
+_MODULE = Pattern(r"^Module\s+Size\s+Used by\s*$|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x[0-9a-f]+")
 
 
 def clean(text: str) -> str:
     """Return a line as it is looked at: without colours, marks of quotations and tags of forums."""
-    return plain(logs.typed(typed(_COLOUR.sub("", text[:_LONGEST]))))
+    text = text[:_LONGEST]
+    return plain(logs.typed(typed(_COLOUR.sub("", text) if "\x1b" in text else text)))
 
 
 def typed(text: str) -> str:
@@ -300,7 +308,13 @@ def typed(text: str) -> str:
     if "&" in text:
         # A line stays one line, whatever it spells out.
         text = " ".join(unescape(text).splitlines())
-    return _QUOTED.sub("", _TAGS.sub("", _QUOTED.sub("", text)))
+    # Most lines have nothing of it, which their ends show sooner than expressions do.
+    if ">" in text:
+        text = _QUOTED.sub("", text)
+    bare = text.strip()
+    if bare[-1:] in ("]", ">") or (bare[:1] in ("[", "<") and bare[1:2] != " " and not bare[1:2].isdigit()):
+        text = _TAGS.sub("", text)
+    return _QUOTED.sub("", text) if ">" in text else text
 
 
 def sure(text: str) -> str | None:
@@ -316,7 +330,7 @@ def sure(text: str) -> str | None:
     if (row := _ROW.match(text)) and int(row[2]) % 4096 == 0:
         return "lsmod.txt"
     for look in _LOOKS:
-        if look.sure.search(text):
+        if look.sure.possible(text) and look.sure.search(text):
             return look.role
     if head(text) is not None:
         return "lspci.txt"
@@ -349,6 +363,19 @@ def near(role: str, text: str) -> bool:
         return _ROW.match(text) is not None
     look = _BY_ROLE.get(role)
     return look is not None and look.near.search(text) is not None
+
+
+def begins(text: str) -> bool:
+    """Tell whether a line shows from its first sign on what it is."""
+    if _MODULE.match(text) or _ROW.match(text) or head(text) is not None or _KERNEL.match(text):
+        return True
+    return any(look.sure.match(text) for look in _LOOKS)
+
+
+def quote(text: str) -> str:
+    """Return the marks of a quotation in front of a line."""
+    found = _QUOTED.match(text)
+    return found.group() if found else ""
 
 
 def least(role: str) -> int:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pvekit.passthrough.pattern import Pattern
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -61,7 +63,8 @@ _ALIASES = {
     "dev_vfio.txt": "dev_vfio ls_dev_vfio",
     "systemctl_failed.txt": "systemctl_failed failed_units",
     "host_uses.txt": "host_uses",
-    "pci-mapping.cfg": "pci_mapping mapping_pci",
+    "pci-mapping.cfg": "pci_mapping mapping_pci pci_cfg",
+    "baseline.json": "baseline_json pvekit_baseline",
 }
 _ROLES = {alias: role for role, aliases in _ALIASES.items() for alias in aliases.split()}
 
@@ -76,7 +79,7 @@ _TELLING = frozenset({
 
 HOST_ONLY = frozenset({
     "vm.conf", "vms/", "pending.txt", "task.log", "qemu.log", "libvirt.log", "note.txt", "pveversion.txt",
-    "showcmd.txt",
+    "showcmd.txt", "pci-mapping.cfg",
 })  # fmt: skip
 """Roles that a hypervisor's side has only, whatever folder the file lies in."""
 _GUEST = frozenset({
@@ -89,8 +92,8 @@ _FOLDERS = frozenset({
     "grub.d", "etc", "proc", "sys", "var",
 })  # fmt: skip
 """Folders whose name says something: they are not taken off as the one folder that holds everything."""
-_ENDING = re.compile(r"\.(?:txt|log|out|md|text|cfg|conf|list|err|stdout)$")
-_OLD = re.compile(r"(?:\.(?:\d|old|bak|orig|prev)|~)$")
+_ENDING = Pattern(r"\.(?:txt|log|out|md|text|cfg|conf|list|err|stdout)$")
+_OLD = Pattern(r"(?:\.(?:\d|old|bak|orig|prev)|~)$")
 
 
 def common(files: Iterable[str]) -> int:

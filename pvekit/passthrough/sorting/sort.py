@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 
 from pvekit.model.bundle import Bundle, Line
+from pvekit.passthrough.pattern import Pattern
 from pvekit.passthrough.sorting import looks, names
-from pvekit.passthrough.sorting.cut import Run, announces, cut
+from pvekit.passthrough.sorting.cut import Run, announces, cut, holds
+from pvekit.passthrough.sorting.unwrap import unwrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +27,20 @@ class _Part:
     announced: bool = False
 
 
-_CANONICAL = re.compile(r"(?:.*/)?(?:dmesg|lspci|iommu_groups|task|qemu|boot|cmdline|journal)\.(?:txt|log)")
+_CANONICAL = Pattern(r"(?:.*/)?(?:dmesg|lspci|iommu_groups|task|qemu|boot|cmdline|journal)\.(?:txt|log)")
 _NEVER_CUT = frozenset({"note.txt", "modprobe.d/", "modules-load.d/", "default-grub.txt", "default-grub.d/", "vms/",
-                        "vm.conf", "grub.cfg"})  # fmt: skip
+                        "vm.conf", "grub.cfg", "baseline.json"})  # fmt: skip
 _NO_GUEST = names.HOST_ONLY | {"boot.txt", "modprobe.d/"}
 _SIGNS = {
-    "dmesg.txt": re.compile(
+    "dmesg.txt": Pattern(
         r"Hypervisor detected: |DMI: (?:QEMU|Red Hat|VMware)|Booting paravirtualized kernel on KVM|\bkvm-clock: "
     ),
-    "lspci.txt": re.compile(
+    "lspci.txt": Pattern(
         r"\[(?:1234:1111|1af4:[0-9a-f]{4}|1b36:[0-9a-f]{4})\]|QEMU Virtual Machine|: Red Hat, Inc\. (?:Virtio|QXL|QEMU)"
     ),
 }
 """What shows that a machine is a virtual one."""
-_HOST_SIGN = re.compile(r"\bvfio[-_]pci\b|\bvfio_")
+_HOST_SIGN = Pattern(r"\bvfio[-_]pci\b|\bvfio_")
 """A host that is itself a virtual machine has these too."""
 
 
@@ -50,13 +51,13 @@ def sort(bundle: Bundle) -> tuple[Mapping[str, tuple[Line, ...]], tuple[str, ...
     unknown: list[str] = []
     further: list[_Part] = []
     for file in sorted(bundle.files):
-        lines = bundle.lines(file)
+        lines = tuple(unwrapped(bundle.lines(file)))
         found = names.named(file, depth)
         if found is not None:
             parts.append(_Part(found.role, file, lines))
             further += _further(found.role, file, lines)
             continue
-        runs = [_part(file, run) for run in cut(_unindented(lines), names.side(file, depth))]
+        runs = [_part(file, run) for run in cut(unwrapped(_unindented(lines)), names.side(file, depth))]
         parts += runs
         if not runs:
             unknown.append(file)
@@ -109,11 +110,13 @@ def _further(role: str, file: str, lines: tuple[Line, ...]) -> list[_Part]:
     """
     canonical = _CANONICAL.fullmatch(file.lower()) is not None
     # Cutting takes long, and most files hold one thing: nothing is announced in them.
-    if role in _NEVER_CUT or (canonical and not any(announces(line) for line in lines)):
+    if role in _NEVER_CUT:
         return []
     side = "guest" if role.startswith("guest/") else ""
-    runs = cut(lines, side)
     bare = role.removeprefix("guest/")
+    if not any(announces(line) for line in lines) and (canonical or holds(lines, side, bare)):
+        return []
+    runs = cut(lines, side)
     found = [run for run in runs if run.role.removeprefix("guest/") != bare]
     if canonical or len(found) < len(runs):
         found = [run for run in found if run.announced]
@@ -142,7 +145,7 @@ def _virtual(part: _Part) -> bool:
     return not any(_HOST_SIGN.search(line.text) for line in part.lines)
 
 
-_DRIVER = re.compile(r"^\s+Kernel driver in use: ")
+_DRIVER = Pattern(r"^\s+Kernel driver in use: ")
 
 
 def _with_listing(parts: list[_Part]) -> list[_Part]:
@@ -167,8 +170,8 @@ def _with_command_line(parts: list[_Part]) -> list[_Part]:
 
 
 _RICH = frozenset({"lspci.txt", "guest/lspci.txt", "iommu_groups.txt"})
-_EARLIER = re.compile(r"(?:^|[^a-z])(?:prev|previous|old|before|b-1)(?:[^a-z]|$)|\.\d$")
-_LATER = re.compile(r"(?:^|[^a-z])after(?:[^a-z]|$)")
+_EARLIER = Pattern(r"(?:^|[^a-z])(?:prev|previous|old|before|b-1)(?:[^a-z]|$)|\.\d$")
+_LATER = Pattern(r"(?:^|[^a-z])after(?:[^a-z]|$)")
 
 
 def _joined(role: str, parts: list[_Part]) -> tuple[Line, ...]:

@@ -61,7 +61,8 @@ def install(job: Job, action: Action, context: Context) -> None:
 
 
 def _without_cd(vm: DesiredVm) -> dict[str, str]:
-    return {SETUP_SLOT: "none,media=cdrom", "boot": vm.boot}
+    # The VM is off, so that a card may become its first display now.
+    return {SETUP_SLOT: "none,media=cdrom", "boot": vm.boot, **vm.first_displays}
 
 
 def _pressed(job: Job, name: str, seconds: float, context: Context) -> bool:

@@ -20,6 +20,7 @@ from pvekit.model.facts import Facts, VmFacts, VmRow
 from pvekit.model.mark import Mark, Stage, stack_tag, strip, write
 from pvekit.model.media import WindowsImage
 from pvekit.model.task import Ending, TaskResult
+from pvekit.provision.gpumaps import CardWork
 
 if TYPE_CHECKING:
     from pvekit.provision.rootstep.apply import Root
@@ -95,7 +96,8 @@ class Job:
     """One run. ``secret`` resolves a reference to its text; ``playbook`` finds a playbook by its name in the stack.
 
     ``screens`` is the folder for pictures of consoles, taken when a wait ends in vain. ``root`` does the plan's root
-    actions; None when there are none.
+    actions, ``gpuhost`` makes nodes ready for giving cards to VMs; None when there are none. ``gpus`` is what is done
+    about resource mappings, and what guests are looked into for.
     """
 
     stack: str
@@ -119,6 +121,8 @@ class Job:
     volumes: dict[tuple[str, str, str], str] = field(default_factory=dict)
     seeds: dict[str, str] = field(default_factory=dict)
     root: Root | None = None
+    gpus: CardWork = field(default_factory=CardWork)
+    gpuhost: Callable[[Job, str, Context], None] | None = None
 
     def __post_init__(self) -> None:
         """Start from what the plan saw."""

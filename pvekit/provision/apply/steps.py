@@ -7,11 +7,19 @@ from collections.abc import Callable, Mapping
 from pvekit.engine import Context, Step
 from pvekit.model.plan import Action, Plan, Verb
 from pvekit.model.stack import Parallel
-from pvekit.provision.apply import configure, create, images, install, power, provision, ready, seed
+from pvekit.provision.apply import configure, create, images, install, mapping, power, prove, provision, ready, seed
 from pvekit.provision.apply.job import Job
 from pvekit.provision.rootstep.apply import root
 
+
+def _gpuhost(job: Job, action: Action, context: Context) -> None:
+    assert job.gpuhost is not None  # noqa: S101 - a plan has such actions only with somebody to do them
+    job.gpuhost(job, action.id.partition(":")[2], context)
+
+
 _DO: Mapping[Verb, Callable[[Job, Action, Context], None]] = {
+    Verb.HOSTGPU: _gpuhost,
+    Verb.MAPPING: mapping.mapping,
     Verb.IMAGE: images.image,
     Verb.SEED: seed.seed,
     Verb.CREATE: create.create,
@@ -27,6 +35,7 @@ _DO: Mapping[Verb, Callable[[Job, Action, Context], None]] = {
     Verb.UNSEED: seed.unseed,
     Verb.PROVISION: provision.provision,
     Verb.VERIFY: provision.verify,
+    Verb.PROVE: prove.prove,
 }
 _TITLE = {
     Verb.IMAGE: "image",
@@ -44,6 +53,7 @@ _TITLE = {
     Verb.UNSEED: "delete seed",
     Verb.PROVISION: "provision",
     Verb.VERIFY: "verify",
+    Verb.PROVE: "look for the cards in the guest",
 }
 
 
@@ -62,6 +72,10 @@ def title(action: Action) -> str:
     if action.verb is Verb.ROOT:
         _, node, _, name = action.id.split(":", 3)
         return f"root: {name} on {node}"
+    if action.verb is Verb.MAPPING:
+        return f"resource mapping {action.id.partition(':')[2]}"
+    if action.verb is Verb.HOSTGPU:
+        return f"make {action.id.partition(':')[2]} ready for its cards"
     return _TITLE[action.verb]
 
 
@@ -70,8 +84,11 @@ def _runner(job: Job, action: Action) -> Callable[[Context], None]:
 
 
 def _limits(job: Job, action: Action) -> tuple[str, ...]:
-    if action.verb is Verb.ROOT:
+    if action.verb in (Verb.ROOT, Verb.HOSTGPU):
         return (f"root:{action.id.split(':')[1]}",)
+    if action.verb is Verb.MAPPING:
+        # All mappings are in one file of the cluster, with one digest.
+        return ("mappings",)
     vm = job.vms.get(action.vm)
     if action.verb is Verb.CREATE and vm is not None:
         places = {f"storage:{disk.storage}" for disk in vm.disks}
@@ -86,6 +103,7 @@ def _limits(job: Job, action: Action) -> tuple[str, ...]:
 def limits(job: Job, parallel: Parallel) -> dict[str, int]:
     """Return how many steps may share a storage, a node, and a node's threads while guests boot."""
     found = {f"storage:{name}": parallel.storage for vm in job.vms.values() for name in {d.storage for d in vm.disks}}
+    found["mappings"] = 1
     for node in {vm.node for vm in job.vms.values()}:
         facts = job.facts.nodes.get(node)
         found[f"node:{node}"] = parallel.node
