@@ -13,7 +13,9 @@ from pvekit.model.bundle import Bundle
 from pvekit.model.errors import PvekitError, TaskFailed
 
 SCRIPT = "passthrough-collect.sh"
-_START = "pvekit-collect 1"
+_START = re.compile(r"^[ \t]*pvekit-collect 1(?: (?P<mark>\S+))?\s*?$", re.MULTILINE)
+"""What the answer begins with. With a mark the lines of the frame begin with it, and texts are as they are; without
+one they begin with a dot, and texts are in base64."""
 _NAME = re.compile(r"(?:\w[\w.@+-]*/)*\w[\w.@+-]*/?", re.ASCII)
 """Names that can be those of files anywhere, inside the bundle: the answer is somebody else's text."""
 _SECONDS = 60.0
@@ -48,50 +50,64 @@ def _parsed(name: str, text: str) -> Bundle:
         ) from error
 
 
-def parse(name: str, text: str) -> Bundle:
-    """Return the bundle in the script's output. Raises ValueError.
+def parse(bundle: str, text: str) -> Bundle:
+    """Return the bundle of this name in the script's output. Raises ValueError.
 
     What a login script prints before it is passed over. Of two sections of one name the later counts.
     """
-    lines = iter(text.splitlines())
-    if not any(line.strip() == _START for line in lines):
+    start = _START.search(text)
+    if start is None:
         raise ValueError("it does not begin as expected")
+    rest = text[start.end() :]
     files: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    for kind, head, body in _sections(lines):
-        file, _, why = head.partition(" ")
-        if kind != "end" and not _NAME.fullmatch(file):
-            raise ValueError(f"an unknown name: {file[:40]!r}")
+    for kind, head, body in _marked(rest, start["mark"]) if start["mark"] else _dotted(rest):
+        if kind not in ("file", "left", "end"):
+            raise ValueError(f"an unknown line: {kind[:40]!r}")
+        name, _, why = head.partition(" ")
+        if kind != "end" and not _NAME.fullmatch(name):
+            raise ValueError(f"an unknown name: {name[:40]!r}")
         if kind == "file":
-            files[file] = _decoded(file, body)
-            left_out.pop(file, None)
+            files[name] = body
+            left_out.pop(name, None)
         elif kind == "left":
-            left_out[file] = "".join(char for char in why if char.isprintable())
-            files.pop(file, None)
+            left_out[name] = "".join(char for char in why if char.isprintable())
+            files.pop(name, None)
         else:
-            return Bundle(name, files, left_out)
+            return Bundle(bundle, files, left_out)
     raise ValueError("it ends too early")
 
 
-def _sections(lines: Iterator[str]) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield kind, the rest of the head line, and the lines below it."""
+def _marked(text: str, mark: str) -> Iterator[tuple[str, str, str]]:
+    """Yield kind, the rest of the head line, and the text below it."""
+    before, *sections = text.split(f"\n{mark} ")
+    if before.strip():
+        raise ValueError(f"an unknown line: {before.strip()[:40]!r}")
+    for section in sections:
+        line, line_end, body = section.partition("\n")
+        kind, _, head = line.partition(" ")
+        if not line_end and kind != "end":
+            return
+        yield kind, head, body
+
+
+def _dotted(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the same of a frame without a mark."""
     kind, head, body = "", "", []
-    for line in lines:
+    for line in text.splitlines():
         if not line.startswith("."):
             body.append(line)
             continue
         if kind:
-            yield kind, head, body
+            yield kind, head, _decoded(head, body)
         kind, _, head = line[1:].partition(" ")
-        if kind not in ("file", "left", "end"):
-            raise ValueError(f"an unknown line: {line[:40]!r}")
         body = []
     if kind:
-        yield kind, head, body
+        yield kind, head, _decoded(head, body)
 
 
-def _decoded(file: str, body: list[str]) -> str:
+def _decoded(name: str, body: list[str]) -> str:
     try:
         return base64.b64decode("".join(body), validate=True).decode(errors="replace")
     except binascii.Error as error:
-        raise ValueError(f"{file} is damaged") from error
+        raise ValueError(f"{name} is damaged") from error

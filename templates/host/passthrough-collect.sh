@@ -1,20 +1,21 @@
 # What this host knows about its PCI devices, IOMMU, drivers, boot and VMs: read only. Sent to `sh -s` by pvekit.
-# Every section is a line ".file NAME" and the text in base64, so that no text can look like a line of the frame.
-# ".left NAME WHY" says that something could not be read, and takes back a section of that name.
+# Every section is a line "MARK file NAME" and then the text as it is, without the line end before the next such line.
+# "MARK left NAME WHY" says that something could not be read, and takes back a section of that name. The mark is made
+# anew each time, so that no text can look like a line of the frame.
+# Programs are what takes time on a slow host: what the shell can do itself, or one program for all, has no other.
 # It mounts nothing, writes nothing, and reads no secrets: keys and passwords of VM configurations stay on the host.
-# shellcheck shell=dash disable=SC2094,SC2030,SC2031
+# shellcheck shell=dash disable=SC2013,SC2094,SC2030,SC2031
 set -u
 LC_ALL=C
 PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:/usr/bin:/bin
 export LC_ALL PATH
 
-file() { # NAME  the text comes on standard input
-    printf '.file %s\n' "$1"
-    base64
+file() { # NAME  the text is what is printed next
+    printf '\n%s file %s\n' "$mark" "$1"
 }
 
 left() { # NAME WHY
-    printf '.left %s %s\n' "$1" "$2"
+    printf '\n%s left %s %s\n' "$mark" "$1" "$2"
 }
 
 denied() {
@@ -27,26 +28,37 @@ take() { # NAME PATH
     elif ! [ -r "$2" ]; then
         left "$1" "$2 $(denied)"
     else
-        printf '.file %s\n' "$1"
-        base64 <"$2" 2>/dev/null || left "$1" "$2 $(denied)"
+        file "$1"
+        cat "$2" 2>/dev/null || left "$1" "$2 $(denied)"
     fi
 }
 
-run() { # NAME SECONDS COMMAND...  the text is what the command prints
-    name=$1 seconds=$2
-    shift 2
-    if ! command -v "$1" >/dev/null; then
-        left "$name" "$1 is not installed"
-        return 1
-    fi
-    printf '.file %s\n' "$name"
-    ended=$({ { timeout -k 1 "$seconds" "$@" 2>/dev/null 3>&- 4>&-; echo $? >&3; } | base64 >&4; } 3>&1)
-    case $ended in
+ended() { # CODE NAME SECONDS COMMAND  says why a text is missing
+    case $1 in
         0) return 0 ;;
-        124 | 137) left "$name" "$1 did not end within $seconds s" ;;
-        *) if [ "$uid" = 0 ]; then left "$name" "$1 ended with $ended"; else left "$name" "$1 needs root"; fi ;;
+        124 | 137) left "$2" "$4 did not end within $3 s" ;;
+        *) if [ "$uid" = 0 ]; then left "$2" "$4 ended with $1"; else left "$2" "$4 needs root"; fi ;;
     esac
     return 1
+}
+
+on_all() { # PROGRAM FILE...  starts it once, and more often only where the files are too many for that
+    program=$1
+    shift
+    # shellcheck disable=SC2086
+    if [ $# -lt 20000 ]; then $program "$@"; else printf '%s\n' "$@" | xargs $program; fi
+} 2>/dev/null
+
+hold() { # COMMAND...  sets $held to what the command prints, $code to how it ended
+    held=$(
+        "$@" 2>/dev/null
+        code=$?
+        # Without a last sign the line ends before it would go.
+        echo .
+        exit "$code"
+    )
+    code=$?
+    held=${held%.}
 }
 
 value() { # PATH  sets $found to the first line; empty when there is none
@@ -77,48 +89,88 @@ address() { # PATH  sets $bdf to the last PCI address in a path of /sys/devices
 # --- kernel and processor
 
 kernel_log() {
-    case $(timeout 3 dmesg 2>/dev/null | head -n 5) in
-        *'Linux version '*) run dmesg.txt 3 dmesg ;;
-        '') journal_only ;;
-        *) journal_and_ring | file dmesg.txt ;;
-    esac
-}
-
-journal() { # the kernel's messages since boot, at most those of a long one, in the form of dmesg
-    timeout 3 journalctl -k -b -q --no-pager -o short-monotonic 2>/dev/null | head -n 12000 |
-        sed 's/^\(\[ *[0-9.]*\]\) [^ ]* kernel: /\1 /'
-}
-
-journal_only() {
-    if [ -n "$(timeout 3 journalctl -k -b -q --no-pager -n 1 2>/dev/null)" ]; then
-        journal | file dmesg.txt
+    hold dmesg
+    if begins_with_the_start; then
+        file dmesg.txt
+        printf '%s' "$held"
+        ended "$code" dmesg.txt 3 dmesg
+    elif [ -n "$held" ]; then
+        file dmesg.txt
+        journal_and_ring
     else
-        left dmesg.txt 'the kernel log needs root, or a member of the group systemd-journal'
+        held=$(journal)
+        if [ -n "$held" ]; then
+            file dmesg.txt
+            printf '%s\n' "$held"
+        else
+            left dmesg.txt 'the kernel log needs root, or a member of the group systemd-journal'
+        fi
     fi
 }
 
+begins_with_the_start() { # looks at five lines of $held
+    rest=$held
+    for _ in 1 2 3 4 5; do
+        case ${rest%%"$newline"*} in *'Linux version '*) return 0 ;; esac
+        rest=${rest#*"$newline"}
+    done
+    return 1
+}
+
+journal() { # the kernel's messages since boot, at most those of a long one, in the form of dmesg
+    timeout 3 journalctl -k -b -q --no-pager -o short-monotonic 2>/dev/null |
+        sed -e 's/^\(\[ *[0-9.]*\]\) [^ ]* kernel: /\1 /' -e 12000q
+}
+
 journal_and_ring() { # the ring buffer has lost its start: the journal has it
-    { journal; echo '.ring'; timeout 3 dmesg 2>/dev/null; } | awk '
+    { journal; echo '.ring'; printf '%s' "$held"; } | awk '
         $0 == ".ring" { ring = 1; next }
         match($0, /^\[ *[0-9.]+\]/) { at = substr($0, 2, RLENGTH - 2) + 0; keep = !ring || at > last; if (!ring) last = at }
         keep'
 }
 
-processor() { # the first of them: the others say the same
-    sed '/^$/q' /proc/cpuinfo | file cpuinfo.txt
+kernel_files() { # the kernel ends them with a line end, so that one program can show them all
+    set --
+    for name in cmdline interrupts meminfo cpuinfo iomem; do
+        if [ "$name$uid" = iomem1 ] || ! [ -r "/proc/$name" ]; then
+            left "$name.txt" "/proc/$name $(denied)"
+        else
+            set -- "$@" "name=$name.txt" "/proc/$name"
+        fi
+    done
+    awk -v mark="$mark" '
+        FNR == 1 { printf "\n%s file %s\n", mark, name; done = 0 }
+        !done
+        # The other processors say the same as the first.
+        name == "cpuinfo.txt" && $0 == "" { done = 1 }' "$@"
+}
+
+system() { # as uname -a says it
+    file uname.txt
+    set --
+    for name in ostype hostname osrelease version arch; do
+        value "/proc/sys/kernel/$name"
+        set -- "$@" "$found"
+    done
+    if [ -n "$found" ]; then echo "$* GNU/Linux"; else uname -a; fi
 }
 
 modules() {
     if ! [ -r /proc/modules ]; then
         left lsmod.txt 'the kernel has no modules'
     elif command -v lsmod >/dev/null; then
-        run lsmod.txt 3 lsmod
+        file lsmod.txt
+        lsmod 2>/dev/null
     else
-        { echo 'Module Size Used by'; awk '{ print $1, $2, $3, ($4 == "-" ? "" : $4) }' /proc/modules; } | file lsmod.txt
+        file lsmod.txt
+        awk 'BEGIN { print "Module Size Used by" } { print $1, $2, $3, ($4 == "-" ? "" : $4) }' /proc/modules
     fi
+    file module_params.txt
+    set --
     for name in vfio vfio_pci vfio_pci_core vfio_iommu_type1 kvm kvm_intel kvm_amd nvidia nvidia_drm pcie_aspm; do
-        [ -d "/sys/module/$name/parameters" ] && grep -H . "/sys/module/$name/parameters/"* 2>/dev/null
-    done | file module_params.txt
+        set -- "$@" "/sys/module/$name/parameters/"*
+    done
+    grep -s -H . "$@"
 }
 
 folder() { # NAME FOLDER...  files of the same name in an earlier folder hide the later ones, as for modprobe
@@ -136,102 +188,156 @@ folder() { # NAME FOLDER...  files of the same name in an earlier folder hide th
             take "$into/$part" "$path"
         done
     done
-    [ "$taken" != / ] || [ "$into" != modprobe.d ] || printf '.file modprobe.d.txt\n'
+    [ "$taken" != / ] || [ "$into" != modprobe.d ] || file modprobe.d.txt
 }
 
 # --- PCI devices and IOMMU
 
-pci_sysfs() {
-    roms=$(stat -c '%n=%s' /sys/bus/pci/devices/*/rom 2>/dev/null)
-    for device in /sys/bus/pci/devices/*; do
-        [ -e "$device/vendor" ] && one_device "$device"
+listing() { # of lspci, which is $held after it
+    held=
+    if ! command -v lspci >/dev/null; then
+        left lspci.txt 'lspci is not installed'
+        return
+    fi
+    for options in -nnvvk -nnk; do
+        hold timeout -k 1 3 lspci "$options"
+        file lspci.txt
+        printf '%s' "$held"
+        if ended "$code" lspci.txt 3 lspci; then return; fi
     done
 }
 
-one_device() { # PATH
-    physical "$1/driver"
-    line="${1##*/} driver=${real##*/}"
-    value "$1/driver_override"
-    line="$line override=$found"
-    case $roms in
-        *"$1/rom="*)
-            size=${roms##*"$1/rom="}
-            line="$line rom=${size%%[!0-9]*}"
-            ;;
-        *) line="$line rom=none" ;;
-    esac
-    value "$1/reset_method"
-    line="$line reset=$found"
-    value "$1/boot_vga"
-    line="$line boot_vga=$found"
-    physical "$1/iommu_group"
-    line="$line group=${real##*/}"
-    physical "$1"
-    address "${real%/*}"
-    line="$line parent=$bdf"
-    for key in vendor device class revision subsystem_vendor subsystem_device power_state d3cold_allowed numa_node enable \
-        msi_bus current_link_speed current_link_width max_link_speed max_link_width sriov_totalvfs; do
-        [ -e "$1/$key" ] || continue
-        value "$1/$key"
-        line="$line $key=$found"
-    done
-    value "$1/power/runtime_status"
-    line="$line runtime_status=$found"
-    [ -d "$1/mdev_supported_types" ] && line="$line mdev=1"
-    number=0
-    while read -r start end flags; do
-        [ "$end" = 0x0000000000000000 ] || line="$line resource$number=$start-$end:$flags"
-        number=$((number + 1))
-    done <"$1/resource"
-    sizes=
-    for path in "$1"/resource*_resize; do
-        [ -r "$path" ] || continue
-        value "$path"
-        part=${path##*/resource}
-        sizes="$sizes,${part%%_*}:0x$found"
-    done
-    [ -z "$sizes" ] || line="$line resize=${sizes#,}"
-    printf '%s\n' "$line"
-}
+tables() ( # pci_sysfs.txt, reserved_regions.txt, and with the listing in $held iommu_groups.txt
+    cd /sys/bus/pci/devices || cd /sys || return
+    set -- */vendor */device */class */revision */subsystem_vendor */subsystem_device */power_state */d3cold_allowed \
+        */numa_node */enable */msi_bus */current_link_speed */current_link_width */max_link_speed */max_link_width \
+        */sriov_totalvfs
+    {
+        printf 'there=%s\n' "$@"
+        on_all 'grep -s -H ^' -- "$@" */driver_override */reset_method */boot_vga */power/runtime_status */resource \
+            */resource[0-9]*_resize /sys/kernel/iommu_groups/*/reserved_regions
+        on_all 'stat -c stat=%s=%N' -- * */driver */iommu_group */rom */mdev_supported_types
+        printf 'member=%s\n' /sys/kernel/iommu_groups/*/devices/*
+        printf 'lspci=\n%s' "$held"
+    } | awk -v mark="$mark" "$all_tables"
+) 2>/dev/null
 
-groups() { # in the form "IOMMU Group 1 0000:00:01.0 what lspci says"
-    { timeout 3 lspci -Dnn 2>/dev/null; printf '%s\n' /sys/kernel/iommu_groups/*/devices/*; } | awk '
-        /^[0-9a-f]+:/ { said[$1] = " " substr($0, length($1) + 2) }
-        /^\/sys/ && !/\*/ { n = split($0, part, "/"); print "IOMMU Group " part[5], part[n] said[part[n]] }' |
-        sort -k 3,3n -k 4
-}
+# shellcheck disable=SC2016
+all_tables='
+    listing { # ADDRESS TEXT, without what only -vv shows
+        if ($0 !~ /^[0-9a-f]+:/) next
+        text = substr($0, length($1) + 2)
+        sub(/ \(prog-if [0-9a-f][0-9a-f]( \[.*\])?\)$/, "", text)
+        said[($1 ~ /:.*:/ ? "" : "0000:") $1] = " " text
+        next
+    }
+    /^lspci=/ { listing = 1; next }
+    /^(there|member)=.*\*/ { next }
+    /^there=/ { # DEVICE/KEY
+        split(substr($0, 7), part, "/")
+        if (part[2] == "vendor") device[++count] = part[1]
+        else if (!(part[2] in known)) { known[part[2]] = 1; key[++keys] = part[2] }
+        there[part[1], part[2]] = 1
+        next
+    }
+    /^member=/ { # /sys/kernel/iommu_groups/GROUP/devices/DEVICE
+        split(substr($0, 9), part, "/")
+        in_group[++members] = part[4] + 0
+        member[members] = part[6]
+        if (part[4] > most) most = part[4] + 0
+        next
+    }
+    /^stat=/ { # SIZE=DEVICE/KEY -> TARGET, both in quotes
+        text = substr($0, 6)
+        equals = index(text, "=")
+        arrow = index(text " -> ", " -> ")
+        path = substr(text, equals + 2, arrow - equals - 3)
+        last = steps = split(substr(text, arrow + 5, length(text) - arrow - 5), step, "/")
+        if (path ~ /\//) { stated[path] = 1; size[path] = substr(text, 1, equals - 1); link[path] = step[last]; next }
+        while (--steps > 0 && step[steps] !~ /^[0-9a-f][0-9a-f][0-9a-f][0-9a-f].*:[0-9a-f][0-9a-f]:[0-9a-f][0-9a-f]\.[0-7]$/);
+        if (steps > 0) parent[path] = step[steps]
+        next
+    }
+    /^\// { if ($0 !~ /:$/) reserved = reserved $0 "\n"; next }
+    { # DEVICE/KEY:TEXT, and the address has colons too
+        slash = index($0, "/")
+        of = substr($0, 1, slash - 1)
+        text = substr($0, slash + 1)
+        colon = index(text, ":")
+        name = substr(text, 1, colon - 1)
+        text = substr(text, colon + 1)
+        gsub(/^[ \t]+|[ \t]+$/, "", text)
+        if (name == "resource") {
+            split(text, column, " ")
+            if (column[2] != "0x0000000000000000")
+                rows[of] = rows[of] " resource" (rank[of] + 0) "=" column[1] "-" column[2] ":" column[3]
+            rank[of]++
+        } else if (name ~ /_resize$/) {
+            if (!((of, name) in value)) sizes[of] = sizes[of] "," substr(name, 9, length(name) - 15) ":0x" text
+            value[of, name] = text
+        } else if (!((of, name) in value)) value[of, name] = text
+    }
+    END {
+        printf "\n%s file pci_sysfs.txt\n", mark
+        for (n = 1; n <= count; n++) {
+            of = device[n]
+            line = of " driver=" link[of "/driver"] " override=" value[of, "driver_override"]
+            line = line " rom=" ((of "/rom") in stated ? size[of "/rom"] : "none")
+            line = line " reset=" value[of, "reset_method"] " boot_vga=" value[of, "boot_vga"]
+            line = line " group=" link[of "/iommu_group"] " parent=" parent[of] " vendor=" value[of, "vendor"]
+            for (k = 1; k <= keys; k++)
+                if ((of, key[k]) in there) line = line " " key[k] "=" value[of, key[k]]
+            line = line " runtime_status=" value[of, "power/runtime_status"]
+            if ((of "/mdev_supported_types") in stated) line = line " mdev=1"
+            line = line rows[of]
+            if (of in sizes) line = line " resize=" substr(sizes[of], 2)
+            print line
+        }
+        printf "\n%s file reserved_regions.txt\n%s", mark, reserved
+        printf "\n%s file iommu_groups.txt\n", mark
+        for (n = 1; n <= members; n++) {
+            group = in_group[n]
+            lines[group] = lines[group] "IOMMU Group " group " " member[n] said[member[n]] "\n"
+        }
+        for (group = 0; group <= most; group++) printf "%s", lines[group]
+    }'
 
 devices() {
-    pci_sysfs | file pci_sysfs.txt
-    groups | file iommu_groups.txt
-    grep -H . /sys/kernel/iommu_groups/*/reserved_regions 2>/dev/null | file reserved_regions.txt
+    listing
+    tables
+    file sys_class_iommu.txt
     for path in /sys/class/iommu/*; do
         [ -e "$path" ] && echo "${path##*/}"
-    done | file sys_class_iommu.txt
+    done
     if [ -d /sys/firmware/acpi/tables ]; then
+        file acpi_tables.txt
         for path in /sys/firmware/acpi/tables/*; do
             [ -d "$path" ] || echo "${path##*/}"
-        done | file acpi_tables.txt
+        done
     else
         left acpi_tables.txt 'there is no /sys/firmware/acpi/tables'
     fi
-    if [ -d /dev/vfio ]; then run dev_vfio.txt 2 ls -ln /dev/vfio; fi
-    if [ "$uid" = 0 ]; then take iomem.txt /proc/iomem; else left iomem.txt '/proc/iomem needs root'; fi
+    if [ -d /dev/vfio ]; then
+        file dev_vfio.txt
+        ls -ln /dev/vfio
+    fi
 }
 
 machine() {
-    tables=
+    told=
     if [ "$uid" = 0 ]; then
-        tables=$(timeout 2 dmidecode -t 0,1,2,3,4,9 2>/dev/null | grep -v -E '^[[:space:]]*(Serial Number|UUID|Asset Tag):')
+        told=$(dmidecode -t 0,1,2,3,4,9 2>/dev/null | grep -v -E '^[[:space:]]*(Serial Number|UUID|Asset Tag):')
     fi
-    if [ -n "$tables" ]; then
-        printf '%s\n' "$tables" | file dmi.txt
+    if [ -n "$told" ]; then
+        file dmi.txt
+        printf '%s\n' "$told"
     elif [ -d /sys/class/dmi/id ]; then
+        file dmi.txt
         for key in sys_vendor product_name product_version board_vendor board_name board_version bios_vendor bios_version \
             bios_date bios_release chassis_type; do
             value "/sys/class/dmi/id/$key"
             [ -z "$found" ] || echo "$key=$found"
-        done | file dmi.txt
+        done
     else
         left dmi.txt 'there is no /sys/class/dmi/id'
     fi
@@ -240,18 +346,18 @@ machine() {
 # --- what boots
 
 proxmox() {
+    file pveversion.txt
     if [ -d /usr/share/perl5/PVE ] && command -v dpkg-query >/dev/null; then
         # shellcheck disable=SC2016
         timeout 3 dpkg-query -W -f='${db:Status-Abbrev} ${Package}: ${Version}\n' proxmox-ve pve-manager qemu-server \
             pve-qemu-kvm pve-edk2-firmware pve-edk2-firmware-ovmf pve-firmware proxmox-kernel-helper pve-kernel-helper \
             'proxmox-kernel-[0-9]*' 'pve-kernel-[0-9]*' zfsutils-linux systemd 2>/dev/null |
-            sed -n 's/^ii  *//p' | sed "s/^proxmox-ve: .*/& (running kernel: $release)/" | file pveversion.txt
-    else
-        printf '.file pveversion.txt\n'
+            sed -e '/^ii /!d' -e 's/^ii  *//' -e "s/^proxmox-ve: .*/& (running kernel: $release)/"
     fi
 }
 
 boot() {
+    file boot.txt
     if [ -d /sys/firmware/efi ]; then echo 'System currently booted with uefi'; else echo 'System currently booted with legacy bios'; fi
     for path in /sys/firmware/efi/efivars/LoaderInfo-*; do
         [ -r "$path" ] && echo "Product: $(tail -c +5 "$path" 2>/dev/null | tr -d '\000')"
@@ -278,7 +384,7 @@ boot() {
         echo 'E: /etc/kernel/proxmox-boot-uuids does not exist.'
     fi
     echo 'Manually selected kernels:'
-    cat /etc/kernel/proxmox-boot-manual-kernels 2>/dev/null || echo None.
+    if [ -r /etc/kernel/proxmox-boot-manual-kernels ]; then cat /etc/kernel/proxmox-boot-manual-kernels; else echo None.; fi
     echo
     echo 'Automatically selected kernels:'
     for path in /boot/vmlinuz-*; do
@@ -298,12 +404,13 @@ boot() {
 
 grub() {
     if [ -r /etc/default/grub ]; then
+        file default-grub.txt
         for path in /etc/default/grub /etc/default/grub.d/*.cfg; do
             [ -r "$path" ] || continue
             [ "$path" = /etc/default/grub ] || echo "# $path"
             cat "$path"
             echo
-        done | file default-grub.txt
+        done
     else
         take default-grub.txt /etc/default/grub
     fi
@@ -311,32 +418,37 @@ grub() {
 
 ages() { # when the image and the configuration were written, in seconds since 1970
     sed -n 's/^btime /boot_time=/p' /proc/stat
+    set --
     for path in "$image" /etc/modprobe.d/* /etc/modules /etc/modules-load.d/* /etc/initramfs-tools/modules \
         /etc/initramfs-tools/conf.d/* /etc/default/grub /etc/default/grub.d/*.cfg /etc/kernel/cmdline /boot/grub/grub.cfg; do
-        [ -f "$path" ] && printf '%s\n' "$path"
-    done | tr '\n' '\000' | xargs -0 -r stat -L -c '%n=%Y' 2>/dev/null
+        if [ -f "$path" ]; then set -- "$@" "$path"; fi
+    done
+    [ $# = 0 ] || stat -L -c '%n=%Y' "$@" 2>/dev/null
 }
 
 initramfs() { # ages, then the paths in it that can matter; this is the slow part
     image=/boot/initrd.img-$release
-    printf '.file initramfs.txt\n'
-    {
+    listed | {
+        file initramfs.txt
         ages
-        if ! command -v lsinitramfs >/dev/null; then
-            echo 'not listed: lsinitramfs is not installed'
-        elif ! [ -r "$image" ]; then
-            echo "not listed: $image is not there, or needs root"
-        else
-            paths=$(timeout -k 1 2 lsinitramfs "$image" 2>/dev/null && echo .whole)
-            case $paths in
-                *.whole)
-                    printf '%s\n' "$paths" |
-                        grep -E 'modprobe\.d|conf/modules|modules-load|vfio|/gpu/|/video/|/sound/|nvidia|nouveau|xhci|ucsi'
-                    ;;
-                *) echo 'not listed: lsinitramfs did not end within 2 s' ;;
-            esac
-        fi
-    } | base64
+        paths=
+        while read -r path; do paths=$paths$path$newline; done
+        case $paths in
+            *".whole$newline") printf '%s' "${paths%.whole"$newline"}" ;;
+            *) echo 'not listed: lsinitramfs did not end within 2.5 s' ;;
+        esac
+    }
+}
+
+listed() { # with a last line that says that this is all
+    if ! command -v lsinitramfs >/dev/null; then
+        printf 'not listed: lsinitramfs is not installed\n.whole\n'
+    elif ! [ -r "$image" ]; then
+        printf 'not listed: %s is not there, or needs root\n.whole\n' "$image"
+    else
+        { timeout -k 1 2.5 lsinitramfs "$image" 2>/dev/null && echo .whole; } | grep -E \
+            '^\.whole|modprobe\.d|conf/modules|modules-load|vfio|/gpu/|/video/|/sound/|nvidia|nouveau|xhci|ucsi'
+    fi
 }
 
 # --- VMs
@@ -344,13 +456,17 @@ initramfs() { # ages, then the paths in it that can matter; this is the slow par
 machines() {
     [ -d /etc/pve ] || return 0
     passed=' '
+    for path in $(grep -l -s '^hostpci' /etc/pve/qemu-server/*.conf); do
+        vmid=${path##*/}
+        passed="$passed${vmid%.conf} "
+    done
     for path in /etc/pve/qemu-server/*.conf; do
         vmid=${path##*/}
         vmid=${vmid%.conf}
         case $vmid in '' | *[!0-9]*) continue ;; esac
         if [ -r "$path" ]; then
-            vm_config <"$path" | file "vms/$vmid.conf"
-            if grep -q '^hostpci' "$path"; then passed="$passed$vmid "; fi
+            file "vms/$vmid.conf"
+            vm_config "$path"
         else
             left "vms/$vmid.conf" "$(denied)"
         fi
@@ -361,9 +477,18 @@ machines() {
     qemu_log
 }
 
-vm_config() { # without descriptions, snapshots, keys and passwords
-    awk '/^\[/ { other = ($0 != "[PENDING]") } other || /^#/ || /^(cipassword|sshkeys|description):/ { next } { print }' |
-        sed -E '/^args:/ s/((password|secret|string|data|token|key)=)[^, ]*/\1removed/g'
+vm_config() { # PATH  without descriptions, snapshots, keys and passwords
+    awk '
+        /^\[/ { other = ($0 != "[PENDING]") }
+        other || /^#/ || /^(cipassword|sshkeys|description):/ { next }
+        /^args:/ {
+            while (match($0, /(password|secret|string|data|token|key)=[^, ]*/)) {
+                equals = RSTART + index(substr($0, RSTART), "=") - 1
+                printf "%sremoved", substr($0, 1, equals)
+                $0 = substr($0, RSTART + RLENGTH)
+            }
+        }
+        { print }' "$1"
 }
 
 task_logs() { # of each VM that has hostpci the newest start: those that failed, or else the newest that went well
@@ -379,21 +504,23 @@ task_logs() { # of each VM that has hostpci the newest start: those that failed,
         END { for (vm in at) print good[vm], at[vm], upid[vm] }' | sort -k 1,1n -k 2,2nr | awk '
         $1 == 0 && bad < 3 { bad++; print $3 }
         $1 == 1 && !bad && !fine { fine = 1; print $3 }')
+    file task.log
     for upid in $chosen; do
         # The folder is the last digit of the start time, which is the fifth field.
         began=${upid#*:*:*:*:}
         began=${began%%:*}
         path=/var/log/pve/tasks/${began#"${began%?}"}/$upid
         if [ -r "$path" ]; then tail -n 200 "$path"; echo; fi
-    done | file task.log
+    done
 }
 
 qemu_log() {
     # Without -q journalctl says when it may not look.
-    timeout 2 journalctl -b -t QEMU -n 100 --no-pager -q -o short-monotonic 2>/dev/null |
-        sed 's/^\(\[ *[0-9.]*\]\) [^ ]* /\1 /' | grep . >/dev/null || return 0
-    timeout 2 journalctl -b -t QEMU -n 100 --no-pager -q -o short-monotonic 2>/dev/null |
-        sed 's/^\(\[ *[0-9.]*\]\) [^ ]* /\1 /' | file qemu.log
+    held=$(timeout 2 journalctl -b -t QEMU -n 100 --no-pager -q -o short-monotonic 2>/dev/null |
+        sed 's/^\(\[ *[0-9.]*\]\) [^ ]* /\1 /')
+    [ -n "$held" ] || return 0
+    file qemu.log
+    printf '%s\n' "$held"
 }
 
 libvirt() { # VMs with host devices, by number: their names stay on the host
@@ -401,14 +528,17 @@ libvirt() { # VMs with host devices, by number: their names stay on the host
     for path in /etc/libvirt/qemu/*.xml; do
         if ! [ -r "$path" ] || ! grep -q '<hostdev' "$path"; then continue; fi
         count=$((count + 1))
+        file "vms/libvirt-$count.xml"
         sed -e '/<description>/,/<\/description>/d' -e '/<\(name\|title\|uuid\)>/d' -e '/<metadata>/,/<\/metadata>/d' \
-            -e "s/passwd=['\"][^'\"]*['\"]/passwd='removed'/" "$path" | file "vms/libvirt-$count.xml"
+            -e "s/passwd=['\"][^'\"]*['\"]/passwd='removed'/" "$path"
     done
     newest=
     for path in /var/log/libvirt/qemu/*.log; do
         if [ -r "$path" ] && { [ -z "$newest" ] || [ "$path" -nt "$newest" ]; }; then newest=$path; fi
     done
-    [ -z "$newest" ] || tail -n 200 "$newest" | file libvirt.log
+    [ -n "$newest" ] || return 0
+    file libvirt.log
+    tail -n 200 "$newest"
 }
 
 limits() { # of a QEMU that does not run as root; for root no limit on locked memory counts
@@ -472,35 +602,18 @@ disk_uses() ( # FOLDER WHY...  goes down from LVM, RAID and encryption to the di
     esac
 )
 
-mounted() {
-    seen=' '
-    while read -r _ _ number _ place rest; do
-        rest=${rest#* - }
-        kind=${rest%% *}
-        source=${rest#* }
-        source=${source%% *}
-        why="mounted $place"
-        if [ "$place" = / ]; then why='root-filesystem /'; fi
-        if [ "$kind" = btrfs ]; then
-            for path in /sys/fs/btrfs/*/devices/"${source##*/}"; do
-                for member in "${path%/*}"/*; do
-                    [ ! -e "$member" ] || disk_uses "$member" "$why"
-                done
-            done
-            continue
-        fi
-        case $seen in
-            # Bind mounts of one file system can be many.
-            *" $number "*) [ "$place" = / ] || continue ;;
-        esac
-        [ "${number%%:*}" = 0 ] || disk_uses "/sys/dev/block/$number" "$why"
-        seen="$seen$number "
-    done </proc/self/mountinfo
-}
-
-root_pool() { # a root on ZFS has no device number: the source names the pool
-    awk '$5 == "/" { for (n = 7; n < NF; n++) if ($n == "-" && $(n + 1) == "zfs") { split($(n + 2), part, "/"); print part[1] } }' \
-        /proc/self/mountinfo
+mounted() { # NUMBER KIND SOURCE PLACE
+    why="mounted $4"
+    if [ "$4" = / ]; then why='root-filesystem /'; fi
+    if [ "$2" != btrfs ]; then
+        disk_uses "/sys/dev/block/$1" "$why"
+        return
+    fi
+    for path in /sys/fs/btrfs/*/devices/"${3##*/}"; do
+        for member in "${path%/*}"/*; do
+            [ ! -e "$member" ] || disk_uses "$member" "$why"
+        done
+    done
 }
 
 pools() { # THE ROOT'S POOL
@@ -512,14 +625,26 @@ pools() { # THE ROOT'S POOL
         done
 }
 
-routes() {
-    awk '$2 == "00000000" && $8 == "00000000" { print $1 }' /proc/net/route
-    awk '$1 ~ /^0+$/ && $2 == "00" && $10 != "lo" { print $10 }' /proc/net/ipv6_route
-} 2>/dev/null
-
-keyboards() { # the folders of /sys/devices of USB keyboards
-    awk '/^S: Sysfs=/ { path = substr($0, 10) } /^H: Handlers=/ && /sysrq/ && /kbd/ && path ~ /\/usb/ { print "/sys" path }' \
-        /proc/bus/input/devices
+told_by_proc() { # lines of "route INTERFACE", "mount NUMBER KIND SOURCE PLACE", "root-pool NAME" and "keyboard FOLDER"
+    set --
+    for path in /proc/self/mountinfo /proc/net/route /proc/net/ipv6_route /proc/bus/input/devices; do
+        if [ -r "$path" ]; then set -- "$@" "$path"; fi
+    done
+    awk '
+        FILENAME ~ /mountinfo/ {
+            for (n = 7; n < NF && $n != "-"; n++);
+            kind = $(n + 1)
+            # A root on ZFS has no device number: the source names the pool.
+            if ($5 == "/" && kind == "zfs") { split($(n + 2), part, "/"); print "root-pool", part[1] }
+            # Bind mounts of one file system can be many, and what has no device of its own too.
+            if (kind != "btrfs" && ($3 ~ /^0:/ || ($5 != "/" && $3 in seen))) next
+            if (kind != "btrfs") seen[$3] = 1
+            print "mount", $3, kind, $(n + 2), $5
+        }
+        FILENAME ~ /net\/route/ && $2 == "00000000" && $8 == "00000000" { print "route", $1 }
+        FILENAME ~ /ipv6_route/ && $1 ~ /^0+$/ && $2 == "00" && $10 != "lo" { print "route", $10 }
+        FILENAME ~ /input/ && /^S: Sysfs=/ { path = substr($0, 10) }
+        FILENAME ~ /input/ && /^H: Handlers=/ && /sysrq/ && /kbd/ && path ~ /\/usb/ { print "keyboard /sys" path }' "$@"
 } 2>/dev/null
 
 consoles() {
@@ -558,11 +683,21 @@ boot_display() { # sets $bdf to the boot VGA device
 }
 
 host_uses() {
-    for name in $(routes); do
-        nic_uses "$name" default-route "$name"
-    done
-    mounted
-    pools "$(root_pool)"
+    told_by_proc | {
+        root_pool=
+        while read -r what first kind source place; do
+            case $what in
+                route) nic_uses "$first" default-route "$first" ;;
+                mount) mounted "$first" "$kind" "$source" "$place" ;;
+                root-pool) root_pool=$first ;;
+                keyboard)
+                    address "$first"
+                    [ -z "$bdf" ] || echo "$bdf usb keyboard"
+                    ;;
+            esac
+        done
+        pools "$root_pool"
+    }
     while read -r path _; do
         case $path in /dev/*) disk_uses "/sys/class/block/${path##*/}" swap ;; esac
     done </proc/swaps
@@ -572,47 +707,49 @@ host_uses() {
         case $found in LVM-*) found=lvm ;; CRYPT-*) found=encrypted ;; *) found="raid ${path##*/}" ;; esac
         disk_uses "$path" "$found"
     done
-    for path in $(keyboards); do
-        address "$path"
-        [ -z "$bdf" ] || echo "$bdf usb keyboard"
-    done
     consoles
 }
 
 # --- all of it
 
-quick() {
-    exec 4>&1
-    take cmdline.txt /proc/cmdline
-    run uname.txt 2 uname -a
+# A pipe holds what a part says until its turn comes, so that nothing has to be written on the host; a part that says
+# more waits. What must not wait is held by the shell before it is said.
+
+first() { # what takes longest
     kernel_log
-    run lspci.txt 3 lspci -nnvvk || run lspci.txt 2 lspci -nnk
     devices
-    take interrupts.txt /proc/interrupts
-    processor
-    take meminfo.txt /proc/meminfo
+}
+
+second() {
+    kernel_files
+    system
     modules
     take modules.txt /etc/modules
     folder modprobe.d /etc/modprobe.d /run/modprobe.d /usr/local/lib/modprobe.d /usr/lib/modprobe.d /lib/modprobe.d
     folder modules-load.d /etc/modules-load.d /run/modules-load.d /usr/lib/modules-load.d
     machine
     proxmox
-    boot | file boot.txt
+    boot
     grub
     take kernel-cmdline.txt /etc/kernel/cmdline
     machines
     libvirt
     limits
-    host_uses | sort -u | file host_uses.txt
+    file host_uses.txt
+    host_uses | sort -u
 }
 
 collect() {
-    uid=$(id -u)
-    release=$(uname -r)
-    echo 'pvekit-collect 1'
-    # The slow part runs beside the others, and its section comes after theirs.
-    initramfs | { quick; cat; }
-    echo '.end'
+    newline='
+'
+    read -r mark </proc/sys/kernel/random/uuid || exit
+    read -r release </proc/sys/kernel/osrelease || exit
+    uid=1
+    # The root folder is root's: no program has to be asked who we are.
+    if [ -O / ]; then uid=0; fi
+    printf '\npvekit-collect 1 %s\n' "$mark"
+    initramfs | { second </dev/null | { first </dev/null; cat; }; cat; }
+    printf '\n%s end\n' "$mark"
 }
 
 # Nothing runs before the last line: a script that arrives cut short does nothing.

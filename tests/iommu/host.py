@@ -143,13 +143,18 @@ class Host:
             raise self._failed(f"{script} ended with status {status}: {text}")
         return text
 
-    def until(self, script: str, stdin: str, word: str) -> bool:
-        """Start a script and return as soon as it prints a line; False when it ends without."""
+    def until(self, script: str, stdin: str, word: str) -> str:
+        """Start a script and return as soon as it prints a line; if it ends without, return what it said instead."""
         assert self.client is not None, "it is off"
-        writer, out, _ = self.client.exec_command(script, timeout=_COMMAND_SECONDS)
+        writer, out, err = self.client.exec_command(script, timeout=_COMMAND_SECONDS)
         writer.write(stdin)
         writer.channel.shutdown_write()
-        return any(line.strip() == word for line in out)
+        said = []
+        for line in out:
+            if line.strip() == word:
+                return ""
+            said.append(line)
+        return "".join(said) + err.read().decode(errors="replace") or "it ended without a word"
 
     def timed(self, script: str) -> float:
         """Run a script and return its seconds."""

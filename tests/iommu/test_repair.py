@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Figure
-from tests.iommu import image, prepare, second
+from tests.iommu import second
 from tests.iommu.command import Said, command, pvekit, way
 from tests.iommu.files import differing, picture
 from tests.iommu.host import Host
@@ -21,16 +19,6 @@ from tests.iommu.machine import AUDIO, AUDIO_ID, GPU, GPU_ID
 pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.xdist_group("guest"), pytest.mark.timeout(3600)]
 
 CARD = (GPU, AUDIO)
-
-
-@pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    if lacks := image.lacking():
-        pytest.skip(f"needs {lacks}")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    made = Host(tmp_path, prepare.switched_off())
-    yield made
-    made.close()
 
 
 def test_from_broken_to_proven_and_back(host: Host, figure: Figure) -> None:
@@ -75,6 +63,9 @@ def test_from_broken_to_proven_and_back(host: Host, figure: Figure) -> None:
 
     proof = json.loads(command("passthrough", "verify", host.name(), "--device", GPU, "--json", *way(host)))
     assert proof["verdict"] == "proven", proof
+    used = proof["proof"]["cycles"]
+    assert [use["bdf"] for use in used[1]["functions"]] == [f"0000:{bdf}" for bdf in CARD]
+    figure(f"used by VFIO: {len(used)} times, the second: {'; '.join(map(use_told, used[1]['functions']))}")
     done("verify")
     started = second.start(host, CARD)
     assert not started.error, started
@@ -119,6 +110,13 @@ def apply_until_the_power_goes(host: Host) -> Said:
     thread.join(300)
     assert said, "apply did not notice"
     return said[0]
+
+
+def use_told(use: dict[str, Any]) -> str:
+    """Return what came of one use of a function."""
+    return f"{use['bdf']} reset {use['reset']}, " + ", ".join(
+        f"{region['name']} {region['size']:#x} mapped" for region in use["regions"] if region["mapped"]
+    )
 
 
 def told(bdf: str, started: second.Second) -> str:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import Figure
-from tests.iommu import image, prepare
 from tests.iommu.command import pvekit, way
 from tests.iommu.files import differing, picture
 from tests.iommu.host import Host
@@ -31,22 +28,12 @@ GATEWAY = "10.0.2.2"
 """What is behind it listens on this machine."""
 
 
-@pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    if lacks := image.lacking():
-        pytest.skip(f"needs {lacks}")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    made = Host(tmp_path, prepare.switched_off())
-    made.start()
-    yield made
-    made.close()
-
-
 def bound(host: Host) -> set[str]:
     return {host.driver(bdf) for bdf in (GPU, AUDIO)}
 
 
 def test_a_trial_without_its_network_puts_everything_back(host: Host, figure: Figure) -> None:
+    host.start()
     before, began = picture(host), time.monotonic()
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -70,6 +57,7 @@ def test_a_trial_without_its_network_puts_everything_back(host: Host, figure: Fi
 
 
 def test_a_trial_that_is_confirmed(host: Host, figure: Figure) -> None:
+    host.start()
     before, began = picture(host), time.monotonic()
     with socket.socket() as open_door:
         open_door.bind(("127.0.0.1", 0))

@@ -16,7 +16,11 @@ from pvekit.lab.doors import Disks, DoorError, Machines, VmStart
 from pvekit.lab.qemu import QemuDisks, QemuMachines, kvm
 from pvekit.lab.qemu.needs import OVMF
 
-pytestmark = pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="qemu-system-x86 is not installed")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="qemu-system-x86 is not installed"),
+    # All of them are VM 100, and its ports can be taken once
+    pytest.mark.xdist_group("vm100"),
+]
 MIB = 1024 * 1024
 CONFIG = {
     "machine": "pc", "memory": "64", "scsihw": "virtio-scsi-pci", "scsi0": "local:100/a.qcow2", "agent": "1",

@@ -17,9 +17,11 @@ PROGRAMS = {
 ln -f "$PVEKIT_ROOT/boot/initrd.img-$3" "$PVEKIT_ROOT/boot/initrd.img-$3.dpkg-bak"
 mkinitramfs -o "/boot/initrd.img-$3.new" "$3"
 mv "$PVEKIT_ROOT/boot/initrd.img-$3.new" "$PVEKIT_ROOT/boot/initrd.img-$3"
-mkdir -p "$PVEKIT_ROOT/var/lib/initramfs-tools"
+[ -d "$PVEKIT_ROOT/var/lib/initramfs-tools" ] || mkdir -p "$PVEKIT_ROOT/var/lib/initramfs-tools"
 rm "$PVEKIT_ROOT/boot/initrd.img-$3.dpkg-bak"
-sha1sum <"$PVEKIT_ROOT/boot/initrd.img-$3" >"$PVEKIT_ROOT/var/lib/initramfs-tools/$3"
+# Some thousand of these run: a sum of the shell's own, in place of sha1sum.
+read -r first <"$PVEKIT_ROOT/boot/initrd.img-$3"
+echo "sum of $first" >"$PVEKIT_ROOT/var/lib/initramfs-tools/$3"
 """,
     "mkinitramfs": """
 out="$PVEKIT_ROOT$2"
