@@ -16,11 +16,9 @@ from pvekit.lab.doors import Disks, DoorError, Machines, VmStart
 from pvekit.lab.qemu import QemuDisks, QemuMachines, kvm
 from pvekit.lab.qemu.needs import OVMF
 
-pytestmark = [
-    pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="qemu-system-x86 is not installed"),
-    # All of them are VM 100, and its ports can be taken once
-    pytest.mark.xdist_group("vm100"),
-]
+pytestmark = pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="qemu-system-x86 is not installed")
+ADDRESS = f"127.77.0.{100 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])}"
+"""The ports of one address can be taken once: each worker has its own."""
 MIB = 1024 * 1024
 CONFIG = {
     "machine": "pc", "memory": "64", "scsihw": "virtio-scsi-pci", "scsi0": "local:100/a.qcow2", "agent": "1",
@@ -45,7 +43,7 @@ class Lab:
 
     def vm(self, **changes: str) -> VmStart:
         config: Mapping[str, str] = {**CONFIG, **changes}
-        return VmStart(100, "test", config, self.volumes, "127.77.0.100")
+        return VmStart(100, "test", config, self.volumes, ADDRESS)
 
     def start(self, **changes: str) -> VmStart:
         vm = self.vm(**changes)
