@@ -60,15 +60,14 @@ def diagnose(
     What is no file or folder here is a host to look at now, as in collect. Exit code 0: healthy, 1: broken, 2: not
     enough evidence.
     """
-    from datetime import UTC, datetime
-
     from pvekit.adapters.bundle import read_bundle
     from pvekit.cli import show_diagnosis
-    from pvekit.workflows import collect as work
-    from pvekit.workflows import passthrough, passthrough_report
-    from pvekit.workflows.watch import with_baseline
+    from pvekit.workflows import passthrough
 
+    # What only some ways need is a third of the time of all.
     if html is not None:
+        from pvekit.workflows import passthrough_report
+
         passthrough_report.refuse_existing(html)
     live = not Path(bundle).exists()
     if not live:
@@ -76,6 +75,9 @@ def diagnose(
     elif is_path(bundle):
         raise click.UsageError(f"There is no file or folder {bundle}.")
     else:
+        from pvekit.workflows import collect as work
+        from pvekit.workflows.watch import with_baseline
+
         host = reach(bundle)
         evidence = with_baseline(host, work.collect(host))
     found = passthrough.judged(evidence, vmid=vmid, device=device)
@@ -84,6 +86,8 @@ def diagnose(
     else:
         click.echo(show_diagnosis.diagnosis_text(found.diagnosis, found.unread, every=every))
     if html is not None:
+        from datetime import UTC, datetime
+
         today = f"{datetime.now(UTC):%Y-%m-%d}"
         passthrough_report.save(evidence, html, when=today, vmid=vmid, device=device, live=live)
         click.echo(f"{html}: the page, redacted", err=True)
