@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 
@@ -13,9 +11,8 @@ from pvekit.model.bundle import Bundle
 from pvekit.model.errors import PvekitError, TaskFailed
 
 SCRIPT = "passthrough-collect.sh"
-_START = re.compile(r"^[ \t]*pvekit-collect 1(?: (?P<mark>\S+))?\s*?$", re.MULTILINE)
-"""What the answer begins with. With a mark the lines of the frame begin with it, and texts are as they are; without
-one they begin with a dot, and texts are in base64."""
+_START = re.compile(r"^[ \t]*pvekit-collect 1 (?P<mark>\S+)\s*?$", re.MULTILINE)
+"""What the answer begins with; lines of the frame begin with the mark."""
 _NAME = re.compile(r"(?:\w[\w.@+-]*/)*\w[\w.@+-]*/?", re.ASCII)
 """Names that can be those of files anywhere, inside the bundle: the answer is somebody else's text."""
 _SECONDS = 60.0
@@ -58,10 +55,9 @@ def parse(bundle: str, text: str) -> Bundle:
     start = _START.search(text)
     if start is None:
         raise ValueError("it does not begin as expected")
-    rest = text[start.end() :]
     files: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    for kind, head, body in _marked(rest, start["mark"]) if start["mark"] else _dotted(rest):
+    for kind, head, body in _sections(text[start.end() :], start["mark"]):
         if kind not in ("file", "left", "end"):
             raise ValueError(f"an unknown line: {kind[:40]!r}")
         name, _, why = head.partition(" ")
@@ -78,7 +74,7 @@ def parse(bundle: str, text: str) -> Bundle:
     raise ValueError("it ends too early")
 
 
-def _marked(text: str, mark: str) -> Iterator[tuple[str, str, str]]:
+def _sections(text: str, mark: str) -> Iterator[tuple[str, str, str]]:
     """Yield kind, the rest of the head line, and the text below it."""
     before, *sections = text.split(f"\n{mark} ")
     if before.strip():
@@ -89,25 +85,3 @@ def _marked(text: str, mark: str) -> Iterator[tuple[str, str, str]]:
         if not line_end and kind != "end":
             return
         yield kind, head, body
-
-
-def _dotted(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the same of a frame without a mark."""
-    kind, head, body = "", "", []
-    for line in text.splitlines():
-        if not line.startswith("."):
-            body.append(line)
-            continue
-        if kind:
-            yield kind, head, _decoded(head, body)
-        kind, _, head = line[1:].partition(" ")
-        body = []
-    if kind:
-        yield kind, head, _decoded(head, body)
-
-
-def _decoded(name: str, body: list[str]) -> str:
-    try:
-        return base64.b64decode("".join(body), validate=True).decode(errors="replace")
-    except binascii.Error as error:
-        raise ValueError(f"{name} is damaged") from error

@@ -107,10 +107,15 @@ def apply(host: Host, root: str, make: Callable[[], Repair], yes: bool, reboot: 
     from pvekit.cli import ask, show_repair
     from pvekit.workflows import repair
 
+    if reboot:
+        repair.refuse_restart_here(host)
     if repair.interrupted(host, root=root) is not None:
         click.echo("an earlier run was interrupted; it goes on from there", err=True)
         _, state, words = repair.resume(host, root=root)
         click.echo(words, err=True)
+        if reboot:
+            repair.restart(host, root=root, emit=_tell)
+            state = repair.status(host, root=root)
         click.echo(show_repair.status_text(state))
         return 0
     made = make()

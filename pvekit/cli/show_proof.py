@@ -124,7 +124,7 @@ def _look(proof: Proof, look: GuestLook) -> list[str]:
         placed = [bar for bar in device.bars if not bar.ports]
         memory = f", {sum(bool(bar.start) for bar in placed)} of {len(placed)} regions placed" if placed else ""
         driver = f", driver {device.driver or 'none'}" if look.complete else ", present"
-        lines.append(f"  {device.address}  {device.id}{driver}{memory}{f', {device.status}' if device.status else ''}")
+        lines.append(f"  {device.address}  {device.id}{driver}{memory}{f', {device.wrong}' if device.wrong else ''}")
     if look.compute.done:
         lines.append(f"  compute job: {look.compute.text}")
     return lines

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _BARS = 6
-_IO, _MEMORY, _UNSET = 0x100, 0x200, 0x20000000
+_IO, _MEMORY, _PREFETCH, _UNSET = 0x100, 0x200, 0x2000, 0x20000000
 """Flags of a resource: include/linux/ioport.h."""
 _FIELDS = 17
-_WINDOWS = re.compile(r"(?P<status>\w+) PCI\\VEN_(?P<vendor>[0-9A-F]{4})&DEV_(?P<device>[0-9A-F]{4})", re.IGNORECASE)
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
+_WINDOWS = re.compile(r"PCI\\VEN_([0-9A-F]{4})&DEV_([0-9A-F]{4})[^|]*\|([^|]*)\|([^|]*)\|([^|]*)", re.IGNORECASE)
+_NO_DRIVER = "CM_PROB_FAILED_INSTALL"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A region of a card as /sys tells it, ``size`` in bytes. ``start`` 0: it has no address."""
+
+    number: int
+    start: int
+    size: int
+    ports: bool = False
+    prefetchable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GuestDevice:
     """A device as the guest sees it; ``id`` is vendor and device, ``driver`` empty when it has none.
 
-    ``address`` is empty where the guest's system does not tell it (Windows), ``status`` empty where it tells none.
+    ``address`` is that in the guest; Windows tells a name instead, and not which driver. ``wrong`` is what Windows says
+    is wrong with it: not that it has no driver, which may come later.
     """
 
     id: str
     address: str = ""
     driver: str = ""
-    status: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Bars:
-    """The address ranges of a device: sizes of those that have an address in bytes, and how many have none."""
-
-    memory: tuple[int, ...] = ()
-    ports: int = 0
-    unassigned: int = 0
+    klass: str = ""
+    bars: tuple[Bar, ...] = ()
+    wrong: str = ""
 
 
 def linux_devices(text: str) -> tuple[GuestDevice, ...]:
@@ -53,29 +60,45 @@ def linux_devices(text: str) -> tuple[GuestDevice, ...]:
     return tuple(found)
 
 
-def windows_devices(lines: Iterable[str]) -> tuple[GuestDevice, ...]:
-    r"""Return the devices of lines such as ``OK PCI\VEN_10DE&DEV_1C07&SUBSYS_...``; others are passed over."""
-    matches = (found for line in lines if (found := _WINDOWS.match(line.strip())))
-    return tuple(
-        GuestDevice(f"{found['vendor']}:{found['device']}".lower(), status=found["status"]) for found in matches
+def windows_command(card: str = "") -> list[str]:
+    """Return what makes Windows list its devices, or those with one id (``10de:1c07``), for ``windows_devices``."""
+    ids = "&DEV_".join(f"{int(part, 16):04X}" for part in card.split(":")) if card else ""
+    wanted = f"PCI\\VEN_{ids}*" if ids else "PCI\\*"
+    script = (
+        f"Get-PnpDevice -PresentOnly | Where-Object InstanceId -like '{wanted}' | "
+        "ForEach-Object { '{0}|{1}|{2}|{3}' -f $_.InstanceId, $_.Status, $_.Problem, $_.FriendlyName }"
     )
+    return ["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script]
 
 
-def bars(text: str) -> Bars:
+def windows_devices(text: str) -> tuple[GuestDevice, ...]:
+    """Return the devices of lines ``instance|status|problem|name``; others are passed over."""
+    found = []
+    for match in filter(None, map(_WINDOWS.search, text.splitlines())):
+        status, problem, name = (match[place].strip() for place in (3, 4, 5))
+        works, bare = status == "OK", problem == _NO_DRIVER
+        found.append(
+            GuestDevice(
+                f"{match[1]}:{match[2]}".lower(),
+                name or "PCI device",
+                driver="" if bare else "a driver",
+                wrong="" if works or bare else f"{status} {problem}".strip(),
+            )
+        )
+    return tuple(found)
+
+
+def read_bars(lines: Iterable[str]) -> tuple[Bar, ...]:
     """Return the address ranges of a device, from its ``resource`` file; ROM and bridge windows do not count."""
-    memory: list[int] = []
-    ports = unassigned = 0
-    for line in text.splitlines()[:_BARS]:
+    return tuple(_bars(lines))
+
+
+def _bars(lines: Iterable[str]) -> Iterator[Bar]:
+    for number, line in zip(range(_BARS), lines, strict=False):
         words = line.split()
-        if len(words) != 3 or not all(re.fullmatch("0x[0-9a-fA-F]+", word) for word in words):
+        if len(words) != 3 or not all(_HEX.fullmatch(word) for word in words):
             continue
         start, end, flags = (int(word, 16) for word in words)
-        if not flags & (_MEMORY | _IO):
-            continue
-        if flags & _UNSET or start == 0:
-            unassigned += 1
-        elif flags & _MEMORY:
-            memory.append(end - start + 1)
-        else:
-            ports += 1
-    return Bars(tuple(memory), ports, unassigned)
+        if flags & (_MEMORY | _IO):
+            size = end - start + 1 if end else 0
+            yield Bar(number, 0 if flags & _UNSET else start, size, bool(flags & _IO), bool(flags & _PREFETCH))

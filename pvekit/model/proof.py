@@ -10,6 +10,7 @@ from typing import Any
 
 from pvekit.model.bundle import Line
 from pvekit.model.finding import Layer
+from pvekit.model.guestpci import Bar, GuestDevice
 from pvekit.model.hostlook import parse_answer
 
 VERSION = 1
@@ -37,17 +38,6 @@ class Trouble:
         """Return it as one line."""
         name = f"{self.errno}, " if self.errno else ""
         return f"{self.call} on {self.on}: {name}{self.text}"
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A region of a card as /sys tells it. ``start`` 0: it has no address."""
-
-    number: int
-    start: int
-    size: int
-    ports: bool = False
-    prefetchable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +120,6 @@ class Probe:
     def holder(self) -> Holder | None:
         """Return who uses the card instead; None when it is free."""
         return next((cycle.held for cycle in self.cycles if cycle.held is not None), None)
-
-
-@dataclass(frozen=True, slots=True)
-class GuestDevice:
-    """A PCI device inside the VM."""
-
-    address: str
-    id: str
-    klass: str
-    driver: str
-    bars: tuple[Bar, ...] = ()
-    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pvekit.model.proof import Cycle, Function, GuestDevice, GuestLook, Proof, Region, Trouble, Use
+from pvekit.model.guestpci import GuestDevice
+from pvekit.model.proof import Cycle, Function, GuestLook, Proof, Region, Trouble, Use
 
 
 def document(proof: Proof) -> dict[str, Any]:
@@ -87,4 +88,4 @@ def _look(item: GuestLook) -> dict[str, Any]:
 
 def _device(item: GuestDevice) -> dict[str, Any]:
     bars = [{"bar": bar.number, "start": bar.start, "size": bar.size} for bar in item.bars]
-    return {"address": item.address, "id": item.id, "driver": item.driver, "status": item.status, "bars": bars}
+    return {"address": item.address, "id": item.id, "driver": item.driver, "wrong": item.wrong or None, "bars": bars}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from pvekit.model.finding import Diagnosis, Layer, Verdict
+from pvekit.model.guestpci import GuestDevice
 from pvekit.model.proof import (
     Cycle,
     Function,
-    GuestDevice,
     GuestLook,
     Held,
     LayerProof,
@@ -260,8 +260,8 @@ def _inside(probe: Probe, card: str, look: GuestLook) -> Iterator[str]:
         yield f"there is no device {card} in the guest"
         return
     for device in found:
-        if device.status:
-            yield f"{device.address} ({card}): {device.status}"
+        if device.wrong:
+            yield f"{device.address} ({card}): {device.wrong}"
     if look.complete:
         for device in found:
             yield from _placed(probe, device)

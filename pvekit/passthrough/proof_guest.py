@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from pvekit.model.bundle import Bundle, Line
+from pvekit.model.guestpci import GuestDevice, read_bars, windows_devices
 from pvekit.model.missing import Missing
-from pvekit.model.proof import Bar, Compute, GuestDevice, GuestLook
+from pvekit.model.proof import Compute, GuestLook
 from pvekit.passthrough.facts import Facts
 from pvekit.passthrough.facts.guestlog import GuestLog
 
 DEVICES, TOOLS = "guest/devices.txt", "guest/tools.txt"
-_MEMORY, _PORTS, _PREFETCH = 0x200, 0x100, 0x2000
-_HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _WRONG = re.compile(
     r"NVRM:.*(?:RmInitAdapter failed|rm_init_adapter failed|fallen off the bus|BAR\d is 0M @ 0x0|API mismatch"
     r"|probe routine (?:failed|was not called)|None of the NVIDIA devices|No NVIDIA (?:GPU|graphics adapter|devices)"
@@ -26,7 +25,6 @@ _WRONG = re.compile(
     r"|atombios stuck|PSP .*failed|ring \S+ test failed)"
 )
 """Messages after which the driver does not work the card; an application can cause the others (Xid) as well."""
-_WINDOWS = re.compile(r"PCI\\VEN_([0-9A-F]{4})&DEV_([0-9A-F]{4})[^|]*\|([^|]*)\|([^|]*)\|([^|]*)", re.IGNORECASE)
 
 
 def look_of(number: int, said: Bundle) -> GuestLook:
@@ -43,44 +41,25 @@ def look_of(number: int, said: Bundle) -> GuestLook:
 
 def _devices(said: Bundle) -> Iterator[GuestDevice]:
     device: GuestDevice | None = None
-    lines = said.lines(DEVICES) if DEVICES in said.files else ()
-    place = 0
-    for line in lines:
-        words = line.text.split()
-        if words[:1] == ["device"] and len(words) == 6:
+    regions: list[str] = []
+    for line in said.lines(DEVICES) if DEVICES in said.files else ():
+        kind, _, rest = line.text.partition(" ")
+        words = rest.split()
+        if kind == "bar":
+            regions.append(rest)
+        elif kind == "device" and len(words) == 5:
             if device is not None:
-                yield device
-            vendor, number, klass = (word.removeprefix("0x") for word in words[2:5])
-            driver = "" if words[5] == "-" else words[5]
-            device, place = GuestDevice(words[1], f"{vendor}:{number}", klass, driver), 0
-        elif words[:1] == ["bar"] and device is not None:
-            bar = _bar(place, words[1:])
-            device = device if bar is None else replace(device, bars=(*device.bars, bar))
-            place += 1
+                yield replace(device, bars=read_bars(regions))
+            regions = []
+            vendor, number, klass = (word.removeprefix("0x") for word in words[1:4])
+            device = GuestDevice(f"{vendor}:{number}", words[0], "" if words[4] == "-" else words[4], klass)
     if device is not None:
-        yield device
-
-
-def _bar(number: int, words: Sequence[str]) -> Bar | None:
-    if len(words) != 3 or not all(_HEX.fullmatch(word) for word in words):
-        return None
-    start, end, flags = (int(word, 16) for word in words)
-    if not flags & (_MEMORY | _PORTS):
-        return None
-    return Bar(number, start, end - start + 1 if end else 0, bool(flags & _PORTS), bool(flags & _PREFETCH))
+        yield replace(device, bars=read_bars(regions))
 
 
 def windows_look(number: int, text: str) -> GuestLook:
-    """Return what Windows shows: present PCI devices as ``instance|status|problem|name``, one a line."""
-    found = []
-    for line in text.splitlines():
-        match = _WINDOWS.search(line)
-        if match is not None:
-            status, problem = match[3].strip(), match[4].strip()
-            wrong = "" if status == "OK" else f"{status} {problem}".strip()
-            name = match[5].strip() or "PCI device"
-            found.append(GuestDevice(name, f"{match[1]}:{match[2]}".lower(), "", "", status=wrong))
-    return GuestLook(number, tuple(found), complete=False)
+    """Return what Windows shows: the answer to ``guestpci.windows_command``."""
+    return GuestLook(number, windows_devices(text), complete=False)
 
 
 def compute_of(text: str, devices: Iterable[GuestDevice]) -> Compute:

@@ -15,7 +15,6 @@ from pvekit.model.errors import (
     HostUnreachable,
     Interrupted,
     PreflightRefused,
-    ProvisionFailed,
     PvekitError,
     RebootNeeded,
 )
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from pvekit.adapters.nodessh import NodeDoor
     from pvekit.workflows.collect import Host
 
-_RESTART_SECONDS = 3600.0
 _API_SECONDS = 900.0
 _PAUSE = 2.0
 
@@ -86,6 +84,8 @@ class Preparer:
 
     def _restart(self, job: Job, work: NodeWork, context: Context) -> None:
         """Restart a node, wait until it works again, start what ran there, and judge it again."""
+        from pvekit.workflows import repair
+
         node = work.node
         with closing(self._door(node)) as door:
             rows = tuple(row for row in job.facts.rows if row.node == node)
@@ -96,33 +96,11 @@ class Preparer:
         if context.cancelled():
             raise Interrupted("stopped on request")
         context.log(f"restarting {node}")
-        self._run_playbook(node, context)
+        repair.restart(self._host(node), root=gpuhost.TREE, emit=_telling(context))
         _wait_online(job.pve, node, context)
         for name in ran:
             _start_again(job, name, context)
         self._judge_again(work, context)
-
-    def _run_playbook(self, node: str, context: Context) -> None:
-        from pvekit.adapters import ansible
-        from pvekit.adapters.data import playbook
-        from pvekit.workflows.repair import folder_of
-        from pvekit.workflows.repair_reach import reach
-
-        host = self._host(node)
-        inventory = reach(host).inventory(folder_of(host))
-        variables = {
-            "pvekit_passthrough_do": "status", "pvekit_passthrough_reboot": True,
-            "pvekit_passthrough_root": gpuhost.TREE,
-        }  # fmt: skip
-        result = ansible.run(playbook("passthrough"), inventory, extra_vars=variables, on_event=_telling(context),
-                             timeout=_RESTART_SECONDS)  # fmt: skip
-        if not result.ok:
-            words = "\n".join(failure.message for failure in result.failures) or "it could not be reached"
-            raise ProvisionFailed(
-                f"{node} did not come back: {words}", where=node,
-                hint="Look at its screen. An older kernel's entry of the boot menu starts as before; then take the "
-                f"changes back: pvekit passthrough rollback {self._words(node)}",
-            )  # fmt: skip
 
     def _judge_again(self, work: NodeWork, context: Context) -> None:
         """Raise PreflightRefused when the node is not proven ready after all."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from pvekit.adapters.bundle import read_bundle
 from pvekit.model.bundle import Bundle
 from pvekit.model.errors import NotFound
 from pvekit.model.finding import Diagnosis
@@ -24,11 +22,6 @@ class Judged:
 
     diagnosis: Diagnosis
     unread: tuple[str, ...]
-
-
-def diagnose(path: Path, *, vmid: int | None = None, device: Bdf | None = None) -> Judged:
-    """Return what a bundle says. Raises BundleInvalid when it cannot be read."""
-    return judged(read_bundle(path), vmid=vmid, device=device)
 
 
 def judged(bundle: Bundle, *, vmid: int | None = None, device: Bdf | None = None) -> Judged:

@@ -145,8 +145,8 @@ def apply(
     from pvekit.adapters.data import playbook
 
     refuse_losses(repair)
-    if reboot and host.name == HERE:
-        raise PreflightRefused(["pvekit does not restart the machine that it runs on"], hint="Leave out --reboot.")
+    if reboot:
+        refuse_restart_here(host)
     reached = reach(host)
     changes = repair.changes.document((now or _now)())
     path = keep(host, reached, repair, changes)
@@ -165,6 +165,31 @@ def apply(
             hint="pvekit passthrough status shows how far it got. Run apply again to go on, or rollback to go back.",
         )
     return status(host, root=root)
+
+
+def restart(host: Host, *, root: str = "", emit: Emit = silent) -> None:
+    """Restart a host and wait until it lets us in again. Raises PreflightRefused here, ProvisionFailed."""
+    from pvekit.adapters.ansible import run
+    from pvekit.adapters.data import playbook
+
+    refuse_restart_here(host)
+    variables = {"pvekit_passthrough_do": "status", "pvekit_passthrough_reboot": True, "pvekit_passthrough_root": root}
+    result = run(playbook("passthrough"), reach(host).inventory(folder_of(host)), extra_vars=variables, on_event=emit,
+                 timeout=_SECONDS)  # fmt: skip
+    if not result.ok:
+        words = "\n".join(failure.message for failure in result.failures) or "it could not be reached"
+        raise ProvisionFailed(
+            f"{host.name} did not come back: {words}",
+            where=host.name,
+            hint="Look at its screen. An older kernel's entry of the boot menu starts as before; then take the changes "
+            "back with pvekit passthrough rollback.",
+        )
+
+
+def refuse_restart_here(host: Host) -> None:
+    """Raise PreflightRefused when the host is the machine that pvekit runs on."""
+    if host.name == HERE:
+        raise PreflightRefused(["pvekit does not restart the machine that it runs on"], hint="Leave out --reboot.")
 
 
 def _now() -> str:

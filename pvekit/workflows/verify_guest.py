@@ -13,7 +13,8 @@ from pvekit.adapters.pve import agent
 from pvekit.model.bundle import Bundle
 from pvekit.model.errors import ApiError, GuestNotReady, PermissionDenied, TaskFailed
 from pvekit.model.event import Emit, Event, Kind
-from pvekit.model.proof import Compute, GuestDevice, GuestLook
+from pvekit.model.guestpci import GuestDevice, windows_command
+from pvekit.model.proof import Compute, GuestLook
 from pvekit.passthrough.proof_guest import compute_of, look_of, windows_look
 from pvekit.workflows.session import Session
 from pvekit.workflows.status import VmState, find
@@ -96,7 +97,7 @@ class Inside:
     def _answer(self, state: VmState, number: int, seconds: float) -> Seen:
         self._await(state, seconds)
         if self.windows:
-            return Seen(windows_look(number, self._run(state, _windows(self.card), "")))
+            return Seen(windows_look(number, self._run(state, windows_command(self.card), "")))
         said = self._said(state)
         look = look_of(number, said)
         end = self.clock() + (_DRIVER_SECONDS if number else 0.0)
@@ -148,13 +149,3 @@ def _driven(devices: Iterable[GuestDevice], card: str) -> bool:
     """Return whether there is nothing to wait for: a driver has the card, or the card is not there at all."""
     found = [device for device in devices if device.id == card]
     return not found or any(device.driver for device in found)
-
-
-def _windows(card: str) -> list[str]:
-    """Return the command that lists the card; its id is eight hex digits, so nothing in it can be quoted wrongly."""
-    vendor, _, device = card.upper().partition(":")
-    script = (
-        f"Get-PnpDevice -PresentOnly | Where-Object InstanceId -like 'PCI\\VEN_{vendor}&DEV_{device}*' | "
-        "ForEach-Object { '{0}|{1}|{2}|{3}' -f $_.InstanceId, $_.Status, $_.Problem, $_.FriendlyName }"
-    )
-    return ["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script]

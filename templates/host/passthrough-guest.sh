@@ -7,8 +7,8 @@ PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:/usr/bin:/bin
 export LC_ALL PATH
 
 file() { # NAME  the text comes on standard input
-    printf '.file %s\n' "$1"
-    base64
+    printf '\n%s file %s\n' "$mark" "$1"
+    cat
 }
 
 run() { # NAME SECONDS COMMAND...  also what it prints when it fails: that tells the most
@@ -17,7 +17,7 @@ run() { # NAME SECONDS COMMAND...  also what it prints when it fails: that tells
     if command -v "$1" >/dev/null; then
         timeout "$seconds" "$@" 2>&1 | file "$name"
     else
-        printf '.left %s %s is not installed\n' "$name" "$1"
+        printf '\n%s left %s %s is not installed\n' "$mark" "$name" "$1"
     fi
 }
 
@@ -44,7 +44,8 @@ tools() {
 }
 
 collect() {
-    echo 'pvekit-collect 1'
+    read -r mark </proc/sys/kernel/random/uuid || exit
+    printf '\npvekit-collect 1 %s\n' "$mark"
     devices | file guest/devices.txt
     tools | file guest/tools.txt
     run guest/dmesg.txt 10 dmesg
@@ -53,7 +54,7 @@ collect() {
     if [ -d /sys/module/nvidia ] || command -v nvidia-smi >/dev/null; then
         run guest/modinfo.txt 10 modinfo nvidia
     fi
-    echo '.end'
+    printf '\n%s end\n' "$mark"
 }
 
 # Nothing runs before the last line: a script that arrives cut short does nothing.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.cli_room import Place, stand_ins
+from tests.helpers.cli_room import Place, a_place
 from tests.lab.running import RunningLab
 
 
@@ -20,13 +20,5 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
 
 @pytest.fixture
 def place(node: RunningLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setenv("PVEKIT_TOKEN", node.secrets["token_secret"])
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.delenv("PVEKIT_STACK", raising=False)
-    monkeypatch.chdir(tmp_path)
-    made = Place(node, tmp_path, [node.secrets["token_secret"], node.secrets["password"]])
-    with stand_ins():
+    with a_place(node, tmp_path, monkeypatch) as made:
         yield made
-    made.api.close()

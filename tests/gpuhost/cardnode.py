@@ -7,7 +7,6 @@ new boot id among it, which Ansible's own reboot module waits for.
 
 from __future__ import annotations
 
-import base64
 import subprocess
 import time
 from collections.abc import Mapping
@@ -65,8 +64,8 @@ BROKEN = recorded("z440-off")
 
 def answer(files: Mapping[str, str]) -> str:
     """Return what the collecting script would print."""
-    parts = [f".file {name}\n{base64.b64encode(text.encode()).decode()}\n" for name, text in files.items()]
-    return "pvekit-collect 1\n" + "".join(parts) + ".end\n"
+    parts = [f"\nMARK file {name}\n{text}" for name, text in files.items()]
+    return "pvekit-collect 1 MARK\n" + "".join(parts) + "\nMARK end\n"
 
 
 class CardNode:

@@ -14,7 +14,7 @@ import pytest
 from pvekit.adapters.ansible import ProvisionResult
 from pvekit.adapters.ansible.run import run as ansible_run
 from tests.gpuhost.cardnode import CARD, HEALTHY, CardNode
-from tests.helpers.cli_room import Place, stand_ins
+from tests.helpers.cli_room import Place, a_place
 from tests.lab.running import RunningLab
 
 GPUS = "gpus: {p106: {match: {id: '10de:1c07'}}}\n"
@@ -48,15 +48,9 @@ def passthrough_only(playbook: Path, *arguments: Any, **more: Any) -> ProvisionR
 
 @pytest.fixture
 def place(lab: RunningLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    secret = lab.secrets["token_secret"]
-    monkeypatch.setenv("PVEKIT_TOKEN", secret)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    made = Place(lab, tmp_path, [secret, lab.secrets["password"]])
-    group(made, -1)
-    with stand_ins(passthrough_only):
+    with a_place(lab, tmp_path, monkeypatch, passthrough_only) as made:
+        group(made, -1)
         yield made
-    made.api.close()
 
 
 def group(place: Place, number: int) -> None:

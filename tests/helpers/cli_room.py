@@ -181,3 +181,21 @@ def stand_ins(play: Callable[..., ProvisionResult] | None = None) -> Iterator[No
         patch.setattr(ready, "wait_ssh", no_ssh)
         patch.setattr(ansible, "run", play or well)
         yield
+
+
+@contextlib.contextmanager
+def a_place(
+    lab: RunningLab, folder: Path, monkeypatch: pytest.MonkeyPatch, play: Callable[..., ProvisionResult] | None = None
+) -> Iterator[Place]:
+    """Lend a place: the token in the environment, all of pvekit's own folders below ``folder``, which is entered."""
+    monkeypatch.setenv("PVEKIT_TOKEN", lab.secrets["token_secret"])
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.setenv("PVEKIT_LAB_STATE", str(folder / "lab"))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("PVEKIT_STACK", raising=False)
+    monkeypatch.chdir(folder)
+    made = Place(lab, folder, [lab.secrets["token_secret"], lab.secrets["password"]])
+    with stand_ins(play):
+        yield made
+    made.api.close()

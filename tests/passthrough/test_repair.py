@@ -105,7 +105,7 @@ def test_apply_status_rollback(tree: Path, evidence: Path, tmp_path: Path) -> No
     assert "nothing to take back" in pvekit("rollback", "local", "--root", tree, "--yes").output
 
 
-def test_an_interrupted_apply_goes_on(tree: Path, evidence: Path) -> None:
+def test_an_interrupted_apply_goes_on(tree: Path, evidence: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = picture(tree)
     update = tree / "usr/sbin/update-grub"
     works = update.read_text()
@@ -119,7 +119,13 @@ def test_an_interrupted_apply_goes_on(tree: Path, evidence: Path) -> None:
     assert "cut off  update-grub" in state.output
     update.write_text(works)
     os.utime(update, ns=(1_700_000_000_123_456_789,) * 2)
-    assert ": applied" in pvekit("apply", *planned(tree, evidence, "--yes")).output
+    assert isinstance(pvekit("apply", *planned(tree, evidence, "--yes", "--reboot")).exception, PreflightRefused)
+    assert pvekit("status", "local", "--root", tree).return_value == 2, "nothing is gone on with before it is refused"
+    restarted: list[str] = []
+    monkeypatch.setattr(repair, "refuse_restart_here", lambda _host: None)
+    monkeypatch.setattr(repair, "restart", lambda host, **_: restarted.append(host.name))
+    assert ": applied" in pvekit("apply", *planned(tree, evidence, "--yes", "--reboot")).output
+    assert restarted == ["local"]
     assert pvekit("rollback", "local", "--root", tree, "--yes").exception is None
     assert picture(tree) == before
 

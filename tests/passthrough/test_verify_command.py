@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from pvekit.adapters.pve import agent
 from pvekit.adapters.pve.agent import Ran
 from pvekit.cli.passthrough_verify import verify as command
 from pvekit.model.errors import NotFound, TaskFailed
+from pvekit.model.guestpci import windows_command
 from pvekit.model.pci import Bdf
 from pvekit.model.proof import Held, Probe, probe_of
 from pvekit.workflows import verify as work
@@ -251,9 +251,8 @@ class Guest:
         assert list(argv) == ["sh", "-s"]
         assert stdin is not None
         assert stdin.rstrip().endswith("collect </dev/null")
-        body = "".join(f".file {name}\n{base64.b64encode(text.encode()).decode()}\n"
-                       for name, text in self.files.items())  # fmt: skip
-        return Ran(0, f"pvekit-collect 1\n{body}.end\n", "")
+        body = "".join(f"\nMARK file {name}\n{text}" for name, text in self.files.items())
+        return Ran(0, f"pvekit-collect 1 MARK\n{body}\nMARK end\n", "")
 
 
 @pytest.fixture
@@ -387,7 +386,7 @@ def test_windows_is_asked_for_the_device_only(
 
 
 def test_what_windows_is_asked() -> None:
-    argv = verify_guest._windows("10de:1c07")
+    argv = windows_command("10de:1c07")
     assert argv[:4] == ["powershell.exe", "-NoProfile", "-NonInteractive", "-Command"]
     assert "-like 'PCI\\VEN_10DE&DEV_1C07*'" in argv[4]
 

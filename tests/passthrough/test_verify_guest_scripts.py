@@ -18,11 +18,11 @@ import pytest
 from pvekit.adapters import hostscript
 from pvekit.adapters.collect import parse
 from pvekit.adapters.data import data_dir
-from pvekit.model.proof import GuestDevice
+from pvekit.model.guestpci import GuestDevice
 from pvekit.passthrough.proof_guest import compute_of, evidence_of, look_of
 from pvekit.workflows.verify_guest import COMPUTE, LOOK
 
-CARD = GuestDevice("0000:01:00.0", "10de:1c07", "030200", "nvidia")
+CARD = GuestDevice("10de:1c07", "0000:01:00.0", "nvidia", "030200")
 CALLS = (
     *("cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetPCIBusId", "cuCtxCreate_v2"),
     *("cuMemAlloc_v2", "cuMemsetD32_v2", "cuMemcpyHtoD_v2", "cuMemcpyDtoH_v2"),
@@ -175,7 +175,7 @@ def test_memory_that_comes_back_changed(job: ModuleType) -> None:
 
 def test_no_card_and_another_card(job: ModuleType) -> None:
     assert compute_of(said(job, Driver(cards=0)), [CARD]).text == "CUDA does not list the card"
-    other = GuestDevice("0000:09:00.0", "10de:1c07", "030200", "nvidia")
+    other = GuestDevice("10de:1c07", "0000:09:00.0", "nvidia", "030200")
     assert compute_of(said(job, Driver()), [other]).done is False
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.cli_room import Place, stand_ins
+from tests.helpers.cli_room import Place, a_place
 from tests.lab.running import RunningLab
 from tests.rootstep.sshnode import SshNode, need_namespaces, start
 
@@ -21,14 +21,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
 
 @pytest.fixture
 def place(lab: RunningLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    secret = lab.secrets["token_secret"]
-    monkeypatch.setenv("PVEKIT_TOKEN", secret)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    made = Place(lab, tmp_path, [secret, lab.secrets["password"]])
-    with stand_ins():
+    with a_place(lab, tmp_path, monkeypatch) as made:
         yield made
-    made.api.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.cli_room import Place, stand_ins
+from tests.helpers.cli_room import Place, a_place
 from tests.lab.running import RunningLab
 
 CARD = {
@@ -34,11 +34,5 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
 
 @pytest.fixture
 def place(nodes: RunningLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    secret = nodes.secrets["token_secret"]
-    monkeypatch.setenv("PVEKIT_TOKEN", secret)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    made = Place(nodes, tmp_path, [secret, nodes.secrets["password"]])
-    with stand_ins():
+    with a_place(nodes, tmp_path, monkeypatch) as made:
         yield made
-    made.api.close()

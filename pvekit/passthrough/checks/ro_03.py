@@ -12,7 +12,7 @@ from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
-from pvekit.passthrough.pattern import Pattern
+from pvekit.passthrough.romfile import unopened
 
 TITLE = "The ROM file is missing"
 LAYER = Layer.ROM
@@ -21,20 +21,15 @@ SOURCES = (
     "QEMU hw/pci/pci.c, pci_add_option_rom()",
 )
 _REMEDY = Remedy("Copy the file to /usr/share/kvm/ on every node the VM may run on, or correct the name in romfile=.")
-_NOT_FOUND = Pattern(r"vfio-pci.*failed to find romfile \"(?P<path>[^\"]+)\"")
-_DENIED = Pattern(r"apparmor=\"DENIED\".*name=\"(?P<path>[^\"]+)\"")
 
 
 def check(start: StartLog | Missing, log: KernelLog | Missing) -> Outcome | None:
     """Look for QEMU's complaint."""
-    if isinstance(start, Missing) or (found := start.first(_NOT_FOUND)) is None:
+    found = unopened(start, log)
+    if found is None:
         return None
-    match, line = found
-    path = match["path"]
-    if not isinstance(log, Missing):
-        for denied, where in log.find(_DENIED):
-            if denied["path"] == path:
-                return passed(f"{path} is there, but QEMU may not open it", line, where)
-    if path.startswith("/usr/share/kvm/"):
-        return failed(f"there is no {path}", line, remedy=_REMEDY, confidence=Confidence.MEDIUM)
-    return unknown(f"QEMU cannot open {path}: missing, or not allowed", line, missing=("dmesg.txt",))
+    if found.denied is not None:
+        return passed(f"{found.path} is there, but QEMU may not open it", found.line, found.denied)
+    if found.missing:
+        return failed(f"there is no {found.path}", found.line, remedy=_REMEDY, confidence=Confidence.MEDIUM)
+    return unknown(f"QEMU cannot open {found.path}: missing, or not allowed", found.line, missing=("dmesg.txt",))

@@ -12,7 +12,7 @@ from pvekit.model.missing import Missing
 from pvekit.passthrough.facts.kernellog import KernelLog
 from pvekit.passthrough.facts.startlog import StartLog
 from pvekit.passthrough.outcome import Outcome, failed, passed, unknown
-from pvekit.passthrough.pattern import Pattern
+from pvekit.passthrough.romfile import unopened
 
 TITLE = "QEMU may not read the ROM file"
 LAYER = Layer.ROM
@@ -21,26 +21,16 @@ SOURCES = (
     "Linux security/apparmor/audit.c; libvirt src/security/virt-aa-helper.c",
 )
 _REMEDY = Remedy("Move the ROM file to a folder that the profile allows, such as /usr/share/kvm or /usr/share/vgabios.")
-_NOT_FOUND = Pattern(r"vfio-pci.*failed to find romfile \"(?P<path>[^\"]+)\"")
-_DENIED = Pattern(r"(?:apparmor=\"DENIED\".*name=\"(?P<path>[^\"]+)\"|avc:\s+denied .*name=\"(?P<name>[^\"]+)\")")
 
 
 def check(start: StartLog | Missing, log: KernelLog | Missing) -> Outcome | None:
     """Look for QEMU's complaint and for the denial."""
-    if isinstance(start, Missing) or (found := start.first(_NOT_FOUND)) is None:
+    found = unopened(start, log)
+    if found is None:
         return None
-    match, line = found
-    path = match["path"]
-    if not isinstance(log, Missing):
-        for denied, where in log.find(_DENIED):
-            if denied["path"] == path or (denied["name"] and path.endswith("/" + denied["name"])):
-                return failed(
-                    f"the system does not let QEMU open {path}",
-                    line,
-                    where,
-                    remedy=_REMEDY,
-                    confidence=Confidence.MEDIUM,
-                )
-    if path.startswith("/usr/share/kvm/"):
-        return passed(f"on Proxmox VE QEMU may read everything below /usr/share/kvm; {path} is missing", line)
-    return unknown(f"QEMU cannot open {path}: missing, or not allowed", line, missing=("dmesg.txt",))
+    if found.denied is not None:
+        message = f"the system does not let QEMU open {found.path}"
+        return failed(message, found.line, found.denied, remedy=_REMEDY, confidence=Confidence.MEDIUM)
+    if found.missing:
+        return passed(f"on Proxmox VE QEMU may read everything there; {found.path} is missing", found.line)
+    return unknown(f"QEMU cannot open {found.path}: missing, or not allowed", found.line, missing=("dmesg.txt",))

@@ -10,7 +10,7 @@ from pvekit.adapters.pve import agent
 from pvekit.adapters.pve.node import PciDevice
 from pvekit.engine import Context
 from pvekit.model.errors import ApiError, Conflict, GuestNotReady
-from pvekit.model.guestpci import Bars, GuestDevice, bars, linux_devices, windows_devices
+from pvekit.model.guestpci import Bar, GuestDevice, linux_devices, read_bars, windows_command, windows_devices
 from pvekit.model.plan import Action
 from pvekit.model.units import MIB, format_size
 from pvekit.provision.apply.job import Job
@@ -18,10 +18,6 @@ from pvekit.provision.gpus import Card
 
 LIST_FILE = "/proc/bus/pci/devices"
 RESOURCE_FILE = "/sys/bus/pci/devices/{}/resource"
-WINDOWS_LIST = (
-    "Get-PnpDevice -PresentOnly | Where-Object InstanceId -like 'PCI\\*' | "
-    "ForEach-Object { [string]$_.Status + ' ' + $_.InstanceId }"
-)
 _SECONDS = 120.0
 _PAUSE = 1.0
 
@@ -34,10 +30,12 @@ def prove(job: Job, action: Action, context: Context) -> None:
     windows = vm.install is not None
     present = _windows(job, action.vm) if windows else _linux(job, action.vm, context)
 
-    def memory(device: GuestDevice) -> Bars | None:
-        return None if windows else bars(_file(job, action.vm, RESOURCE_FILE.format(device.address), context))
+    def regions(device: GuestDevice) -> tuple[Bar, ...] | None:
+        if windows:
+            return None
+        return read_bars(_file(job, action.vm, RESOURCE_FILE.format(device.address), context).splitlines())
 
-    wrong = list(faults(cards, present, memory, context.log))
+    wrong = list(faults(cards, present, regions, context.log))
     proof = "" if wrong else ",".join(sorted(job.gpus.names[action.vm]))
     if live.mark.proof != proof:
         job.remember(action.vm, replace(live.mark, proof=proof))
@@ -52,10 +50,10 @@ def prove(job: Job, action: Action, context: Context) -> None:
 def faults(
     cards: Sequence[Card],
     present: Sequence[GuestDevice],
-    memory: Callable[[GuestDevice], Bars | None],
+    regions: Callable[[GuestDevice], tuple[Bar, ...] | None],
     log: Callable[[str], None],
 ) -> Iterator[str]:
-    """Yield what is wrong with the cards, and log what is right."""
+    """Yield what is wrong with the cards, and log what is right. ``regions`` gives None where the guest tells none."""
     left = list(present)
     for card in cards:
         for function in card.functions:
@@ -65,30 +63,30 @@ def faults(
                 yield f"the guest does not see {what}"
                 continue
             left.remove(device)
-            about = memory(device)
-            wrong = _wrong(function, about)
+            bars = regions(device)
+            wrong = device.wrong if bars is None else _wrong(function, bars)
             if wrong:
                 yield f"the guest sees {what} at {device.address}, but {wrong}"
             else:
-                log(_told(device, about, what))
+                log(_told(device, bars, what))
 
 
-def _wrong(function: PciDevice, about: Bars | None) -> str:
-    if about is None:
-        return ""
-    if about.unassigned:
-        ranges = "its address ranges" if about.unassigned > 1 else "one of its address ranges"
+def _wrong(function: PciDevice, bars: Sequence[Bar]) -> str:
+    unassigned = sum(not bar.start for bar in bars)
+    if unassigned:
+        ranges = "its address ranges" if unassigned > 1 else "one of its address ranges"
         return f"{ranges} got no address: the guest's firmware or kernel found no room"
-    if not about.memory and (function.display or not about.ports):
+    if all(bar.ports for bar in bars) and (function.display or not bars):
         return "it has no memory there: it does not answer, or the guest found no room for it"
     return ""
 
 
-def _told(device: GuestDevice, about: Bars | None, what: str) -> str:
-    if about is None:
-        return f"{what}: Windows says {device.status}"
-    sizes = " + ".join(format_size(size) if size % MIB == 0 else f"{size} bytes" for size in about.memory)
-    return f"{what}: {device.address}, driver {device.driver or 'none yet'}, memory {sizes or 'none'}"
+def _told(device: GuestDevice, bars: Sequence[Bar] | None, what: str) -> str:
+    if bars is None:
+        return f"{what}: {device.address}, with {device.driver or 'no driver yet'}"
+    sizes = [bar.size for bar in bars if not bar.ports]
+    memory = " + ".join(format_size(size) if size % MIB == 0 else f"{size} bytes" for size in sizes)
+    return f"{what}: {device.address}, driver {device.driver or 'none yet'}, memory {memory or 'none'}"
 
 
 def _answers(job: Job, name: str, seconds: float, context: Context) -> None:
@@ -124,11 +122,10 @@ def _linux(job: Job, name: str, context: Context) -> tuple[GuestDevice, ...]:
 
 def _windows(job: Job, name: str) -> tuple[GuestDevice, ...]:
     live = job.live[name]
-    argv = ["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", WINDOWS_LIST]
-    ran = agent.run(job.pve, live.node, live.vmid, argv, timeout=_SECONDS, sleep=job.sleep)
+    ran = agent.run(job.pve, live.node, live.vmid, windows_command(), timeout=_SECONDS, sleep=job.sleep)
     if not ran.ok:
         words = (ran.err.strip() or ran.out.strip()).splitlines()
         raise GuestNotReady(
             f"Windows did not list its devices: {words[0] if words else ran.code}", where=job.where(name)
         )
-    return windows_devices(ran.out.splitlines())
+    return windows_devices(ran.out)
