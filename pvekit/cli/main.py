@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 import sys
 from typing import Any
 
@@ -12,6 +10,7 @@ import click
 
 import pvekit.cli.commands
 from pvekit import __version__
+from pvekit.cli.folder import Folder
 from pvekit.cli.hints import complete
 from pvekit.model.errors import PvekitError, StackInvalid
 
@@ -19,42 +18,10 @@ USAGE = 64
 """Exit code for wrong command lines (sysexits.h EX_USAGE); 2 means "changes" in ``pvekit plan``."""
 
 
-class Folder(click.Group):
-    """A group whose commands are the modules of ``pvekit.cli.commands``, imported when they are needed."""
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
-        found = pkgutil.iter_modules(pvekit.cli.commands.__path__)
-        return sorted(module.name.replace("_", "-") for module in found)
-
-    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        """Return one command; None when there is no such module."""
-        if name not in self.list_commands(_ctx):
-            return None
-        module = importlib.import_module(f"pvekit.cli.commands.{name.replace('-', '_')}")
-        command = module.command
-        assert isinstance(command, click.Command)  # noqa: S101 - held by a test over all modules
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; for a mistyped one, name the nearest."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            from difflib import get_close_matches
-
-            close = get_close_matches(args[0], self.list_commands(ctx), 1)
-            if close and "did you mean" not in error.message.lower():
-                raise click.UsageError(f"{error.message} Did you mean {close[0]}?", ctx) from None
-            raise
-
-
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(cls=Folder, context_settings=_SETTINGS)
+@click.group(cls=Folder, package=pvekit.cli.commands, context_settings=_SETTINGS)
 @click.version_option(__version__, prog_name="pvekit", message="%(prog)s %(version)s")
 def pvekit_group() -> None:
     """Bring a stack of VMs up on Proxmox VE, from one YAML file.

@@ -1,0 +1,1 @@
+"""The commands of ``pvekit llm``: one module each, with its ``command``."""
