@@ -94,7 +94,10 @@ _PACKAGE_BEFORE = re.compile(
 _RANGE_BEFORE = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}-$")
 _RANGE_AFTER = re.compile(rf"-(?:{_OCTET}\.){{3}}{_OCTET}|-?(?!\w|-\d)")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
-_KEPT_EMAILS = frozenset({"debian-kernel@lists.debian.org"})
+_KEPT_EMAILS = re.compile(
+    r"[^@]+@lists\..*|.*\.(?:service|socket|target|mount|timer|slice|scope|device|path|swap|automount)", re.IGNORECASE
+)
+"""Mailing lists, which kernels name as their makers, and systemd's units, which look like an address."""
 
 _VALUE = r"(?P<value>[^\s,;'\"<>)\]]+)"
 _COLON = r"\s{0,40}:\s{0,40}"
@@ -193,10 +196,10 @@ _COMMON = frozenset({
     "amd", "intel", "amdgpu", "radeon", "nouveau", "vfio", "vfio-pci", "iommu", "dmar", "kvm", "qemu", "libvirt",
     "audio", "video", "usb", "pci", "pcie", "sata", "nvme", "ahci", "ata", "scsi", "net", "eth0", "bridge", "mem",
     "bar", "rom", "bios", "uefi", "efi", "acpi", "irq", "msi", "dma", "grub", "boot", "shell", "daemon", "systemd",
-    "build", "builder", "buildd", "lists.debian.org", "serial", "fsid", "mail", "redacted", "public", "default",
-    "gateway", "desktop", "laptop", "workstation", "gaming", "docker", "plex", "ollama", "backup", "local", "device",
-    "driver", "module", "option", "options", "blacklist", "softdep", "install", "error", "failed", "status", "task",
-    "start", "stop", "reset", "power", "state", "group", "groups", "none", "null", "true", "false", "yes", "off",
+    "build", "builder", "buildd", "lists", "lists.debian.org", "serial", "fsid", "mail", "redacted", "public",
+    "default", "gateway", "desktop", "laptop", "workstation", "gaming", "docker", "plex", "ollama", "backup", "local",
+    "device", "driver", "module", "option", "options", "blacklist", "softdep", "install", "error", "failed", "status",
+    "task", "start", "stop", "reset", "power", "state", "group", "groups", "none", "null", "true", "false", "yes", "off",
     "amd64", "x86_64", "generic", "vga", "display", "controller", "memory",
 })  # fmt: skip
 """Names that say nothing about anybody, and words that are evidence wherever they stand."""
@@ -300,7 +303,7 @@ class _Redaction:
             text = _FINGERPRINT.sub(_GONE, text)
             text = _MAC.sub(self._mac_of, text)
             text = _BARE_MAC.sub(self._bare_mac, text)
-            text = _EMAIL.sub(lambda m: m[0] if m[0].lower() in _KEPT_EMAILS else self._mails.of(m[0]), text)
+            text = _EMAIL.sub(lambda m: m[0] if _KEPT_EMAILS.fullmatch(m[0]) else self._mails.of(m[0]), text)
             text = _IPV6.sub(self._of_ipv6, text)
             yield _IPV4.sub(self._of_ipv4, text)
 

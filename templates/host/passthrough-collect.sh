@@ -510,7 +510,12 @@ task_logs() { # of each VM that has hostpci the newest start: those that failed,
         began=${upid#*:*:*:*:}
         began=${began%%:*}
         path=/var/log/pve/tasks/${began#"${began%?}"}/$upid
-        if [ -r "$path" ]; then tail -n 200 "$path"; echo; fi
+        # Its UPID first: the log itself need not say which VM it is of.
+        if [ -r "$path" ]; then
+            printf '%s\n' "$upid"
+            tail -n 200 "$path"
+            echo
+        fi
     done
 }
 

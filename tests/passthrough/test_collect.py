@@ -275,12 +275,15 @@ def test_the_newest_start_of_each_vm_with_a_card_is_told(tmp_path: Path) -> None
         (at + 5, "qmstart", 100, "start failed: QEMU exited with code 1"),
     )
     found = _elsewhere(tmp_path / "one", {**confs, **tasks})
-    assert found.files["task.log"].split("\n") == [
+    label, *lines = found.files["task.log"].split("\n")
+    assert label.startswith("UPID:")
+    assert ":qmstart:100:" in label
+    assert lines == [
         *(f"qmstart 100 at {at + 5}", "TASK start failed: QEMU exited with code 1", "", ""),
     ]
     mended = _tasks((at, "qmstart", 100, "start failed: old"), (at + 7, "qmstart", 100, "WARNINGS: 1"))
     found = _elsewhere(tmp_path / "two", {**confs, **mended})
-    assert found.files["task.log"].startswith(f"qmstart 100 at {at + 7}\nTASK WARNINGS: 1\n")
+    assert f":qmstart:100:root@pam:\nqmstart 100 at {at + 7}\nTASK WARNINGS: 1\n" in found.files["task.log"]
 
 
 def test_configuration_is_found_where_modprobe_and_the_boot_tools_look(tmp_path: Path) -> None:

@@ -146,6 +146,8 @@ KEPT = (
     "d3cold_allowed=1 serial0: socket",
     "Boot0000* debian HD(1,GPT)/File(\\EFI\\debian\\shimx64.efi)",
     "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
+    "systemd[1]: modprobe@drm.service: Deactivated successfully.",
+    "Linux version 6.1.0-18-amd64 (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14) 12.2.0)",
 )
 
 
