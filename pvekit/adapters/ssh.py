@@ -133,15 +133,27 @@ class _Refused(Exception):
     """One attempt failed in a way that may pass: nobody listens yet, no banner, login not accepted yet."""
 
 
-def connect(target: Target) -> Session:
-    """Open one connection, without retries.
+class _Dropped(_Refused):
+    """The other side took the connection and ended it before it said what it is: sshd is full, or starts or stops."""
+
+
+def connect(target: Target, *, sleep: Callable[[float], None] = time.sleep) -> Session:
+    """Open one connection. Only one that is dropped before the server's banner is tried again, for some seconds.
 
     Raises GuestNotReady, HostKeyMismatch (another key than the pinned ones), SecretUnavailable (unreadable key).
     """
+    keys = _keys(target)
+    for pause in _PAUSES:
+        try:
+            return _attempt(target, keys)
+        except _Dropped:
+            sleep(pause)
+        except _Refused as error:
+            raise _not_ready(target, str(error), "") from error
     try:
-        return _attempt(target, _keys(target))
+        return _attempt(target, keys)
     except _Refused as error:
-        raise _not_ready(target, str(error), "") from error
+        raise _not_ready(target, str(error), f" in {len(_PAUSES) + 1} attempts") from error
 
 
 def wait_ssh(
@@ -228,7 +240,9 @@ def _attempt(target: Target, keys: Sequence[paramiko.PKey]) -> Session:
         _login(transport, target, keys)
     except (paramiko.SSHException, OSError, EOFError) as error:
         transport.close()
-        raise _Refused(_words(error)) from error
+        # What ended the banner is the error's context; silence ends it too, but in a time-out.
+        ended = isinstance(error.__context__, EOFError | ConnectionResetError) and not transport.remote_version
+        raise (_Dropped if ended else _Refused)(_words(error)) from error
     except (PvekitError, _Refused, KeyboardInterrupt):
         transport.close()
         raise

@@ -86,6 +86,18 @@ def test_waits_until_somebody_answers(key_path: Path, host_key: paramiko.PKey) -
     assert slept == [0.5, 1.0, 2.0]
 
 
+def test_a_dropped_connection_is_tried_again(key_path: Path, host_key: paramiko.PKey) -> None:
+    slept: list[float] = []
+    with ssh_server(host_key, paramiko.PKey.from_path(key_path), mute=2) as served:
+        connect(target(served.port, key_path, pinned(host_key)), sleep=slept.append).close()
+    assert slept == [0.5, 1.0]
+    with (
+        ssh_server(host_key, paramiko.PKey.from_path(key_path), mute=99) as served,
+        pytest.raises(GuestNotReady, match="no SSH login in 5 attempts"),
+    ):
+        connect(target(served.port, key_path, pinned(host_key)), sleep=lambda _: None)
+
+
 def test_refused_login_is_tried_until_the_deadline(key_path: Path, host_key: paramiko.PKey) -> None:
     times = iter(range(100))
     with (
@@ -109,7 +121,7 @@ def test_nobody_listens(key_path: Path) -> None:
 def test_listener_that_says_nothing(key_path: Path) -> None:
     # QEMU's user network accepts for a guest that does not listen yet.
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(GuestNotReady, match="web"):
-        connect(target(listener.getsockname()[1], key_path, attempt_seconds=0.3))
+        connect(target(listener.getsockname()[1], key_path, attempt_seconds=0.3), sleep=lambda _: pytest.fail("again"))
 
 
 def test_unusable_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
-from pvekit.cli.main import Folder, pvekit_group
+from pvekit.cli.main import pvekit_group
 from tests.helpers.cli_room import Place
 
-COMMANDS = Folder().list_commands(None)  # type: ignore[arg-type]
+COMMANDS = pvekit_group.list_commands(click.Context(pvekit_group))
 
 
 def test_help_lists_every_command_in_full(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
