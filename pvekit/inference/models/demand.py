@@ -1,0 +1,183 @@
+"""What a model asks of a machine, counted from its tensors."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import prod
+
+from pvekit.inference.demand import Attention, Demand, Layer
+from pvekit.inference.models import quants
+from pvekit.inference.models.shape import Latent, Shape, Window
+from pvekit.model.ggml import Kind
+from pvekit.model.gguf import GgufFile
+
+_HEADER = 6_000_000
+"""About what names, vocabulary and merges take at the front of a file with 150,000 tokens."""
+
+
+@dataclass(slots=True)
+class _Sum:
+    read: int = 0
+    held: int = 0
+    parameters: int = 0
+    experts_held: int = 0
+    experts_read: int = 0
+    types: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What the sums need beyond the tensors."""
+
+    name: str
+    quant: str
+    architecture: str
+    layers: int
+    width: int
+    vocabulary: int
+    context: int
+    used: float
+    """The part of the routed experts that one token uses."""
+    file: int
+    attention: tuple[Attention | None, ...]
+
+
+def of_shape(shape: Shape, quant: str) -> Demand:
+    """Return the demand of a shape in a quantisation. Raises KeyError when there is no such quantisation."""
+    quant = quants.canonical(quant)
+    tensors = [(slot.name, slot.shape, kind) for slot, kind in quants.typed(shape, quant)]
+    size = sum(kind.size(dimensions) for _, dimensions, kind in tensors)
+    kept = attention(shape.heads, shape.kv_heads, shape.head, shape.head, shape.latent)
+    frame = _Frame(
+        shape.name, quant, shape.architecture, shape.layers, shape.width, shape.vocabulary, shape.context,
+        shape.experts.used / shape.experts.count if shape.experts else 1.0,
+        size + _HEADER * shape.vocabulary // 150_000,
+        tuple(_windowed(kept, shape.window, layer) for layer in range(shape.layers)),
+    )  # fmt: skip
+    return _counted(frame, tensors)
+
+
+def of_file(file: GgufFile) -> Demand:
+    """Return the demand of a file."""
+    tensors = [(tensor.name, tensor.shape, tensor.kind) for tensor in file.tensors]
+    layers = file.number("block_count") or 0
+    width = file.number("embedding_length") or 0
+    embedding = next((shape for name, shape, _ in tensors if name == "token_embd.weight"), (width, 0))
+    experts, used = file.number("expert_count") or 0, file.number("expert_used_count") or 0
+    name = file.metadata.get("general.name")
+    frame = _Frame(
+        name if isinstance(name, str) and name else file.where.rpartition("/")[2],
+        quant_of(file), file.architecture, layers, width, embedding[-1],
+        file.number("context_length") or 0,
+        used / experts if experts and used else 1.0,
+        file.size or file.data + sum(tensor.bytes for tensor in file.tensors),
+        _attentions(file, layers, width),
+    )  # fmt: skip
+    return _counted(frame, tensors)
+
+
+def attention(heads: int, kv_heads: int, key: int, value: int, latent: Latent | None = None) -> Attention:
+    """Return what one layer keeps of a token."""
+    if latent is not None:
+        return Attention(latent.rank + latent.rope, 0, heads * (latent.rank + latent.rope))
+    return Attention(kv_heads * key, kv_heads * value, heads * (key + value) // 2)
+
+
+def quant_of(file: GgufFile) -> str:
+    """Return the quantisation by the file's own word, or else by the type most of its bytes have."""
+    number = file.metadata.get("general.file_type")
+    if isinstance(number, int) and number in FILE_TYPES:
+        return FILE_TYPES[number]
+    sizes: Counter[str] = Counter()
+    for tensor in file.tensors:
+        sizes[tensor.kind.name] += tensor.bytes
+    return sizes.most_common(1)[0][0] if sizes else "?"
+
+
+FILE_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
+    13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
+    21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
+    29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 38: "MXFP4",
+}  # fmt: skip
+"""Numbers of quantisations in a file (llama.h, enum llama_ftype)."""
+
+
+def _attentions(file: GgufFile, layers: int, width: int) -> tuple[Attention | None, ...]:
+    heads = file.number("attention.head_count") or 1
+    per_layer = file.metadata.get(f"{file.architecture}.attention.head_count_kv")
+    kept = list(per_layer) if isinstance(per_layer, tuple) else [file.number("attention.head_count_kv", heads)] * layers
+    key = file.number("attention.key_length") or width // max(1, heads)
+    value = file.number("attention.value_length") or key
+    rank = file.number("attention.kv_lora_rank")
+    rope = file.number("rope.dimension_count") or 0
+    latent = Latent(rank, rope, 0, 0) if rank else None
+    window = _window(file)
+    found: list[Attention | None] = []
+    for layer in range(layers):
+        count = kept[layer] if layer < len(kept) and isinstance(kept[layer], int) else heads
+        one = attention(heads, int(count or 0), key, value, latent)
+        found.append(_windowed(one, window, layer) if count or latent else None)
+    return tuple(found)
+
+
+_PATTERNS = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2, "cohere2": 4, "llama4": 4}
+"""Every how many layers one looks at everything, where the file does not say so (llama-model.cpp)."""
+
+
+def _window(file: GgufFile) -> Window | None:
+    tokens = file.number("attention.sliding_window")
+    if not tokens or file.architecture not in _PATTERNS:
+        return None
+    told = file.metadata.get(f"{file.architecture}.attention.sliding_window_pattern")
+    return Window(tokens, told if isinstance(told, int) and told > 0 else _PATTERNS[file.architecture])
+
+
+def _windowed(kept: Attention, window: Window | None, layer: int) -> Attention:
+    tokens = window.of(layer) if window else None
+    return kept if tokens is None else Attention(kept.key, kept.value, kept.width, tokens)
+
+
+def _counted(frame: _Frame, tensors: Iterable[tuple[str, tuple[int, ...], Kind]]) -> Demand:
+    layers = [_Sum() for _ in range(frame.layers)]
+    types: Counter[str] = Counter()
+    embedding = output = parameters = 0
+    table: tuple[int, int, Kind] | None = None
+    for name, shape, kind in tensors:
+        size, elements = kind.size(shape), prod(shape)
+        found = re.match(r"blk\.(\d+)\.", name)
+        if found and int(found[1]) < frame.layers:
+            layer = layers[int(found[1])]
+            routed = "_exps." in name
+            read = round(size * frame.used) if routed else size
+            layer.held += size
+            layer.read += read
+            if routed:
+                layer.experts_held += size
+                layer.experts_read += read
+            if len(shape) > 1:
+                layer.parameters += round(elements * frame.used) if routed else elements
+            types[kind.name] += read
+        elif name == "token_embd.weight":
+            embedding, table = size, (size, elements, kind)
+        else:
+            output += size
+            types[kind.name] += size
+            parameters += elements if len(shape) > 1 else 0
+    tied = table is not None and parameters == 0
+    if tied and table is not None:
+        output += table[0]
+        parameters = table[1]
+        types[table[2].name] += table[0]
+    return Demand(
+        frame.name, frame.quant, frame.architecture,
+        tuple(
+            Layer(layer.read, layer.held, layer.parameters, kept, layer.experts_held, layer.experts_read)
+            for layer, kept in zip(layers, frame.attention, strict=True)
+        ),
+        embedding, output, parameters, frame.width, frame.vocabulary, frame.context, frame.file,
+        tied=tied, types=dict(types),
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+"""Write a model of random weights to a file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pvekit.adapters import gguf
+from pvekit.inference.demand import Demand
+from pvekit.inference.models import demand as demands
+from pvekit.inference.models import quants, shapes
+from pvekit.inference.models.shape import Shape
+from pvekit.inference.models.synth import write
+from pvekit.model.errors import NotFound, PvekitError
+from pvekit.model.gguf import GgufFile
+from pvekit.workflows import llm_model
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A written model: where it is, its size in bytes, and what it asks of a machine."""
+
+    path: Path
+    size: int
+    demand: Demand
+
+
+def source_of(model: str, quant: str | None) -> tuple[str, GgufFile | Shape, Demand]:
+    """Return a short name, what is to be written, and its demand. Raises NotFound, GgufInvalid."""
+    found = llm_model.header(model)
+    if found is not None:
+        return f"{Path(model).stem}-twin", found, demands.of_file(found)
+    try:
+        name = quants.canonical(quant or llm_model.DEFAULT_QUANT)
+        shape = shapes.shape(model)
+    except KeyError as error:
+        raise NotFound(str(error.args[0]), status=0, where=model, hint="See pvekit llm synth --list.") from error
+    return f"{shape.name}-{name.lower()}", shape, demands.of_shape(shape, name)
+
+
+def synth(
+    model: str, quant: str | None, out: Path | None, *, seed: int = 0, layers: int | None = None, force: bool = False
+) -> Made:
+    """Write a model beside its place and put it there in one step. Raises PvekitError."""
+    stem, source, demand = source_of(model, quant)
+    if layers is not None:
+        if isinstance(source, GgufFile):
+            raise PvekitError("a file's twin has the file's layers", where=model, hint="Leave --layers out.")
+        source = replace(source, layers=min(layers, source.layers))
+        stem, demand = f"{stem}-{source.layers}layers", demands.of_shape(source, demand.quant)
+    path = out or Path(f"{stem}.gguf")
+    if path.exists() and not force:
+        raise PvekitError(
+            "the file is there already", where=str(path), hint="Replace it with --force, or name another."
+        )
+    free = shutil.disk_usage(path.absolute().parent).free
+    if free < demand.file:
+        raise PvekitError(
+            f"the disk has {free / 1e9:.1f} GB left, and the model needs {demand.file / 1e9:.1f} GB",
+            where=str(path.absolute().parent), hint="Make room, or write it elsewhere with -o.",
+        )  # fmt: skip
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        size = write(source, demand.quant, part, seed)
+        part.replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
+    return Made(path, size, demands.of_file(gguf.read(path)))
