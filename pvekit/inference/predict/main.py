@@ -1,0 +1,91 @@
+"""The two questions: what will this model do here, and what would it do if one thing were different."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pvekit.inference.demand import Demand
+from pvekit.inference.hardware import Hardware, Isa
+from pvekit.inference.predict.memory import missing, uses
+from pvekit.inference.predict.probe import Probe
+from pvekit.inference.predict.speed import Devices, decoded, devices, prefilled, summed
+from pvekit.inference.predict.split import Part, place
+from pvekit.inference.predict.width import spread
+from pvekit.inference.predict.work import work
+from pvekit.inference.prediction import Prediction, Range, Speed
+
+
+def predict(
+    demand: Demand, hardware: Hardware, *, context: int = 4096, depths: Sequence[int] = (0,),
+    gpu_layers: str | int = "auto", probe: Probe | None = None, threads: int | None = None, localscore: bool = False,
+) -> Prediction:  # fmt: skip
+    """Return memory and speed of a model on a machine, at each depth.
+
+    ``gpu_layers`` counts the output as one layer more, as llama.cpp does. ``localscore`` predicts what LocalScore's
+    llamafile reaches instead of llama.cpp, for comparison with its public results.
+    """
+    machine = devices(hardware, threads, probe, localscore=localscore)
+    parts = place(demand, hardware.gpus, context, gpu_layers)
+    used = uses(demand, hardware, parts, context)
+    short = missing(used, hardware)
+    decode_speeds, prefill_speeds = [], []
+    for depth in depths:
+        one = decoded(demand, machine, parts, depth, short)
+        decode_speeds.append(Speed(depth, spread(one, machine, hardware, "decode"), one.bound, one.terms))
+        # A prompt is read in batches; on average half a batch lies before a token.
+        two = prefilled(demand, machine, parts, depth + 256, short)
+        prefill_speeds.append(Speed(depth, spread(two, machine, hardware, "prefill"), two.bound, two.terms))
+    on_cards = sum(part.stop - part.start + part.head for part in parts if part.card is not None)
+    measured = any(machine.measured(part) for part in parts if not part.empty)
+    return Prediction(
+        model=demand.name, quant=demand.quant, hardware=hardware.name, context=context, gpu_layers=on_cards,
+        layers=len(demand.layers), memory=used, decode=tuple(decode_speeds), prefill=tuple(prefill_speeds),
+        basis="probe" if measured else "specification", notes=_notes(hardware, machine, parts, probe, context, demand),
+    )  # fmt: skip
+
+
+def expected_decode(
+    demand: Demand, hardware: Hardware, *, isa: Isa | None = None, channels: int | None = None,
+    threads: int | None = None, gpu_bytes: int | None = None, depth: int = 0, probe: Probe | None = None,
+) -> Range:  # fmt: skip
+    """Return the decode rate if the instructions, the populated channels, the threads or a card's filling were these.
+
+    ``gpu_bytes`` of weights lie on the first card (0: none); without it, nothing lies on a card.
+    """
+    cpu = replace(hardware.cpu, isa=isa) if isa is not None else hardware.cpu
+    memory = replace(hardware.memory, populated=channels) if channels is not None else hardware.memory
+    if channels is not None and (hardware.memory.channels is None or hardware.memory.megatransfers is None):
+        memory = hardware.memory  # Only a peak is known: how much of it a channel is, nobody can say.
+    changed = replace(hardware, cpu=cpu, memory=memory)
+    machine = devices(changed, threads, probe)
+    whole = work(demand, depth, cpu.isa)
+    asked = [(Part(None, 0, len(demand.layers), head=True), whole)]
+    if gpu_bytes and hardware.gpus:
+        share = min(max(gpu_bytes / demand.read, 0.0), 1.0)
+        card = Part(0, 0, 0, head=True)
+        asked = [(asked[0][0], whole.times(1 - share)), (card, whole.times(share))]
+        asked = [each for each in asked if each[1].read > 0]
+    return spread(summed(demand, machine, asked), machine, changed, "decode")
+
+
+def _notes(
+    hardware: Hardware, machine: Devices, parts: Sequence[Part], probe: Probe | None, context: int, demand: Demand
+) -> tuple[str, ...]:  # fmt: skip
+    notes = []
+    on_cpu = not parts[0].empty
+    if on_cpu and machine.cpu.guessed:
+        words = ", ".join(machine.cpu.guessed)
+        notes.append(f"Not known of the processor, so typical figures stand in and the range is wider: {words}.")
+    memory = hardware.memory
+    if on_cpu and memory.populated is None and memory.channels is not None and machine.cpu_shift is None:
+        notes.append("Nobody said how many memory channels have a module: all are counted, and the range is wider.")
+    if on_cpu and hardware.cpu.sockets > 1:
+        notes.append("Two sockets hardly read faster than one unless memory and threads are pinned to one node.")
+    if probe is None:
+        notes.append("From specifications alone. `pvekit llm probe` measures the machine and narrows this.")
+    if hardware.gpus and on_cpu and any(part.card is not None for part in parts):
+        notes.append("The model does not fit the cards whole: the layers in main memory set the pace.")
+    if demand.trained_context and context > demand.trained_context:
+        notes.append(f"The model was trained for {demand.trained_context} tokens, less than the context asked for.")
+    return tuple(notes)
