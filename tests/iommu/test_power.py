@@ -54,6 +54,8 @@ def test_a_power_cut_at_each_step(host: Host, tmp_path: Path, figure: Figure) ->
     moments = list(cuts(json.loads(plan.read_text())["ops"]))
     wrong = []
     for number, cut in enumerate(moments):
+        if number < int(os.environ.get("PVEKIT_IOMMU_FIRST_CUT", "0")):
+            continue  # a run that was stopped goes on there
         changes = planned(host, evidence, plan)
         where = f"{number}. {cut}"
         which = f"{HOME}/{changes['folder']}" if cut.which == "JOURNAL" else cut.which
