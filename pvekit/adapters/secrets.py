@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shlex
 import stat
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -16,6 +19,7 @@ from pvekit.model.stack.files import reason
 
 CMD_TIMEOUT_S = 60.0
 _LIMIT_BYTES = 64 * 1024
+_KEPT_BYTES = 24
 MASK: Final = "********"
 
 
@@ -65,6 +69,24 @@ def resolve(ref: SecretRef, *, folder: Path | None = None, environ: Mapping[str,
     if "\n" in text or "\0" in text:
         raise SecretUnavailable(f"{ref} is more than one line", hint="A token secret or password is one line.")
     return Secret(text)
+
+
+def kept(path: Path) -> Secret:
+    """Return the secret in ``path``, made at random when it is not there yet. Raises SecretUnavailable."""
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part.")
+            with os.fdopen(handle, "w") as part:
+                part.write(secrets.token_hex(_KEPT_BYTES) + "\n")
+            # Whoever comes second keeps the first one's.
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(name)
+            Path(name).unlink()
+    except OSError as error:
+        hint = "Is there room, and is the folder yours?"
+        raise SecretUnavailable(f"cannot keep a secret in {path}: {reason(error)}", hint=hint) from None
+    return resolve(SecretRef("file", str(path)))
 
 
 def _from_env(ref: SecretRef, environ: Mapping[str, str]) -> str:

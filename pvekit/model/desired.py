@@ -10,6 +10,7 @@ from typing import Any
 from pvekit.model.cloudinit import Seed, SeedNic, SeedUser, seed
 from pvekit.model.mark import Stage
 from pvekit.model.stack.home import PoolDisk, Windows, WindowsPatience
+from pvekit.model.stack.llama import LlamaModel
 from pvekit.model.stack.secret import SecretRef
 from pvekit.model.stack.values import Vm
 
@@ -100,7 +101,8 @@ class Provisioning:
 
     ``secrets`` are the variables that hold secret references at any depth; they are resolved when the playbook runs.
     ``hosts`` are VMs of the stack whose addresses the playbooks need: they are provisioned before.
-    ``promises`` are what a reader should know before the playbooks run.
+    ``promises`` are what a reader should know before the playbooks run. ``model`` is a language model that has to be
+    found or made on this machine before them.
     """
 
     playbooks: tuple[str, ...]
@@ -109,6 +111,7 @@ class Provisioning:
     digest: str
     hosts: tuple[str, ...] = ()
     promises: tuple[str, ...] = ()
+    model: LlamaModel | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,17 @@ def screens(stack: str) -> Path:
     return data_home() / "stacks" / stack / "screens"
 
 
+def kept_secret(name: str) -> Path:
+    """Return the file of a secret that pvekit made itself; ``name`` is STACK/VM/NAME."""
+    stack, _, rest = name.partition("/")
+    return data_home() / "stacks" / stack / "secrets" / rest.replace("/", "-")
+
+
+def models() -> Path:
+    """Return the folder for models that were made here."""
+    return cache_home() / "models"
+
+
 def known_hosts(stack: str) -> Path:
     """Return the known_hosts file of a stack."""
     return data_home() / "stacks" / stack / "known_hosts"

@@ -119,10 +119,22 @@ def _checked(session: Session, plan: Plan, vms: tuple[DesiredVm, ...], facts: Fa
     plan = replace(plan, budgets=budgets(vms, facts, tuning, more))
     refused, advice = box_check(plan, vms, {vm.name: vm for vm in session.stack.vms}, facts, tuning, more)
     notes = preflight.check(plan, vms, facts, host, session.token_id, refused)
-    reasons = mappings.check(session.pve, plan, vms)
+    reasons, unsure = _models(session, plan)
+    reasons = (*mappings.check(session.pve, plan, vms), *reasons)
     if reasons:
         raise PreflightRefused(reasons)
+    notes = (*notes, *unsure)
     return replace(plan, notes=(*plan.notes, *notes, *advice, *_media_notes(session, plan, vms)))
+
+
+def _models(session: Session, plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what does not fit, and what is not known, of language models that this plan would bring."""
+    names = {action.vm for action in plan.actions if action.verb in (Verb.CREATE, Verb.PROVISION)}
+    if session.offline or not any(vm.llama is not None and vm.name in names for vm in session.stack.vms):
+        return (), ()
+    from pvekit.workflows.llama_fit import refused
+
+    return refused(session.stack, names)
 
 
 def _desired(stack: Stack, vm: Vm) -> DesiredVm:

@@ -10,10 +10,11 @@ from typing import Any
 
 from pvekit import guests
 from pvekit.adapters import pve as api
-from pvekit.adapters.secrets import resolve
+from pvekit.adapters.secrets import kept, resolve
 from pvekit.adapters.stackfile import load_stack
 from pvekit.model.stack import Parallel, SecretRef, Stack
-from pvekit.workflows.places import lab_state
+from pvekit.model.stack.secret import KEPT
+from pvekit.workflows.places import kept_secret, lab_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Session:
 
     def secret(self, ref: SecretRef) -> str:
         """Return the text of a secret. Raises SecretUnavailable."""
+        if ref.kind == KEPT:
+            return kept(kept_secret(ref.value)).reveal()
         return resolve(ref, folder=self.folder).reveal()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pvekit import engine
 from pvekit.adapters import pve as api
@@ -16,6 +17,7 @@ from pvekit.engine import Context, Fate, Outcome
 from pvekit.model.errors import Interrupted, PvekitError
 from pvekit.model.event import Emit
 from pvekit.model.plan import Action, Plan, Verb
+from pvekit.model.stack import LlamaModel
 from pvekit.provision.apply.job import Job
 from pvekit.provision.apply.steps import limits, steps, title
 from pvekit.workflows.images import StackImages
@@ -106,6 +108,7 @@ def _job(
         facts=planned.facts,
         images=StackImages(session.stack, session.folder),
         media=StackMedia(session.stack),
+        models=_models,
         secret=session.secret,
         playbook=_playbook,
         key_path=key,
@@ -115,6 +118,12 @@ def _job(
         emit=emit,
         stop=stop,
     )
+
+
+def _models(model: LlamaModel, log: Callable[[str], None]) -> Mapping[str, Any]:
+    from pvekit.workflows.llama_models import local_file
+
+    return local_file(model, log)
 
 
 def _preparer(session: Session, planned: Planned) -> Callable[[Job, str, Context], None] | None:

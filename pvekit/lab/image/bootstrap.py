@@ -34,7 +34,8 @@ def bootstrap_argv(
     ]
     if variant.off:
         argv += [f'--customize-hook=systemctl --root="$1" --quiet disable {" ".join(variant.off)}']
-    return [*argv, recipe.SUITE, str(target), *host.sources]
+    argv += [f"--customize-hook={hook}" for hook in variant.hooks]
+    return [*argv, variant.suite, str(target), *host.sources]
 
 
 def bootstrap(host: AptHost, target: Path, *, variant: recipe.Variant, as_root: bool, log: Log) -> None:

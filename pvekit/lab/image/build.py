@@ -65,7 +65,7 @@ def cache_key(host: AptHost, name: str = recipe.BASE) -> str:
 
 def find(cache: Path | None = None, name: str = recipe.BASE) -> Path | None:
     """Return the image for the present recipe if it is in the cache."""
-    return _lookup(cache or cache_directory(), cache_key(read_host(recipe.SUITE), name))
+    return _lookup(cache or cache_directory(), cache_key(read_host(recipe.VARIANTS[name].suite), name))
 
 
 def build(target: Path | None, log: Log, *, name: str = recipe.BASE, fresh: bool = False) -> Path:
@@ -77,7 +77,7 @@ def build(target: Path | None, log: Log, *, name: str = recipe.BASE, fresh: bool
     """
     cache = target or cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
-    host = read_host(recipe.SUITE)
+    host = read_host(recipe.VARIANTS[name].suite)
     key = cache_key(host, name)
     with _locked(cache / "lock", log):
         found = None if fresh else _lookup(cache, key)

@@ -21,6 +21,7 @@ from pvekit.model.stack.home import (
     WindowsPatience,
     WindowsUser,
 )
+from pvekit.model.stack.llama import Llama, LlamaInstall, LlamaModel
 from pvekit.model.stack.load import load
 from pvekit.model.stack.preset import Place, starter, z440_home
 from pvekit.model.stack.schema import schema
@@ -64,6 +65,9 @@ __all__ = [
     "HostSsh",
     "Image",
     "Linux",
+    "Llama",
+    "LlamaInstall",
+    "LlamaModel",
     "LocalFile",
     "Login",
     "Mount",

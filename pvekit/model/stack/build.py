@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from pvekit.model.stack import gpu_build, home_build, shape
+from pvekit.model.stack import gpu_build, home_build, llama_build, shape
 from pvekit.model.stack.fields import Fields
 from pvekit.model.stack.include import Includer
+from pvekit.model.stack.llama import Llama
 from pvekit.model.stack.text import Path
 from pvekit.model.stack.values import (
     Ansible,
@@ -128,7 +129,13 @@ def build_vm(name: str, vm: shape.VmShape, stack: shape.StackShape, include: Inc
         affinity=fields["affinity"],
         hugepages=None if fields["hugepages"] is None else str(fields["hugepages"]),
         gpus=tuple(gpu_build.vm_gpu(card) for card in vm.gpus or ()),
+        llama=_llama(fields, include),
     )
+
+
+def _llama(fields: Fields, include: Includer) -> Llama | None:
+    found, path = fields.find("llama")
+    return llama_build.build(found, include, path) if fields["kind"] == "llama" and found else None
 
 
 def build_disks(fields: Fields) -> tuple[Disk, ...]:

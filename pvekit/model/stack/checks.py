@@ -15,7 +15,7 @@ from pvekit.model.stack.pvekeys import check_pve
 from pvekit.model.stack.shape import DiskShape, ImageShape, NicShape, StackShape
 from pvekit.model.stack.text import Document, Path
 
-LATER_KINDS = frozenset({"llama"})
+LATER_KINDS: frozenset[str] = frozenset()
 """Kinds that later versions build."""
 
 _SOURCES = ("url", "path", "volume", "build")

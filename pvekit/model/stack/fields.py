@@ -41,6 +41,7 @@ OF_KIND: Mapping[str, Mapping[str, Any]] = {
     # No CPU type: it is chosen by the host.
     "windows": {"cores": 4, "cpu": "", "memory": 8192, "firmware": "ovmf", "secure_boot": True, "tpm": True},
     "nas": {"protection": True},
+    "llama": {"cores": 4, "cpu": "", "memory": 8192},
 }
 """What a kind wants otherwise."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pvekit.model.errors import Problem
-from pvekit.model.stack import nas_checks, shape, windows_checks
+from pvekit.model.stack import llama_checks, nas_checks, shape, windows_checks
 from pvekit.model.stack.fields import Fields
 from pvekit.model.stack.text import Document, Path
 
@@ -15,8 +15,9 @@ _LINUX = frozenset({"debian", "ubuntu"})
 _ONLY = {
     "windows": frozenset({"windows"}),
     "nas": frozenset({"nas"}),
+    "llama": frozenset({"llama"}),
     "desktop": _LINUX,
-    "locale": _LINUX | {"nas"},
+    "locale": _LINUX | {"nas", "llama"},
     "keyboard": _LINUX,
     "mounts": _LINUX,
 }
@@ -36,6 +37,8 @@ def check(fields: Fields, document: Document, stack: shape.StackShape) -> Found:
         yield from windows_checks.check(fields, document, stack)
     if kind == "nas":
         yield from nas_checks.check(fields, document)
+    if kind == "llama":
+        yield from llama_checks.check(fields, document)
     if kind in _LINUX:
         yield from nas_checks.check_mounts(fields, document, stack)
     yield from _needs_ssh(fields, document, stack)

@@ -17,8 +17,6 @@ from pvekit.model.stack.text import Document, Path
 NOT_YET = {
     "pci": "passing PCI devices through",
     "usb": "passing USB devices through",
-    "llm": "serving language models",
-    "llama": "serving language models",
     "shares": "network shares",
     "windows": "installing Windows",
 }

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 KINDS = ("env", "file", "cmd")
+"""What a stack file may write."""
+
+KEPT = "kept"
+"""Made at random by pvekit when it is first asked for, and kept beside its other files of the stack."""
+
 FORMS = 'Write a reference: "env:NAME", "file:/path" or "cmd:program argument".'
 
 
@@ -12,7 +17,8 @@ FORMS = 'Write a reference: "env:NAME", "file:/path" or "cmd:program argument".'
 class SecretRef:
     """Where a secret is to be found: ``env:NAME``, ``file:PATH`` or ``cmd:PROGRAM ARGUMENTS``.
 
-    ``kind`` is env, file or cmd; ``value`` the name, path or command line. Nothing here is secret.
+    ``kind`` is env, file or cmd; ``value`` the name, path or command line. ``kept``, which no stack file can write, is
+    a secret of pvekit's own making, ``value`` its STACK/VM/NAME. Nothing here is secret.
     """
 
     kind: str

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pvekit.model.stack import gpu_shape as gpu
 from pvekit.model.stack import home_shape as home
+from pvekit.model.stack import llama_shape as llm
 from pvekit.model.stack import scalars as s
 from pvekit.model.stack.base import Shape, default, maybe
 from pvekit.model.stack.scalars import wrong
@@ -215,6 +216,7 @@ class VmFields(Shape):
     mounts: list[home.MountShape] | None = maybe("Shares of a NAS of this stack, mounted in a Linux guest.")
     windows: home.WindowsShape | None = maybe("How Windows is installed (kind: windows).")
     nas: home.NasShape | None = maybe("Disks, shares and people of a file server (kind: nas).")
+    llama: llm.LlamaShape | None = maybe("A language model and its server (kind: llama).")
     affinity: home.Affinity | None = maybe("Host threads that the VM runs on, for example 0-5,14-19 (needs host.ssh).")
     hugepages: Literal["any", 2, 1024] | None = maybe("Memory from huge pages of this size in MiB (needs host.ssh).")
     options: dict[str, Any] | None = maybe("What only this kind knows.")

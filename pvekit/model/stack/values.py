@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pvekit.model.stack.gpus import Gpu, VmGpu
 from pvekit.model.stack.home import HostSsh, Linux, Nas, Schedule, Tuning, Windows
+from pvekit.model.stack.llama import Llama
 from pvekit.model.stack.secret import SecretRef
 
 
@@ -211,7 +212,7 @@ class Vm:
     ``node`` None = auto; ``vmid`` None = chosen by pvekit; ``image`` is a key of ``Stack.images`` or None;
     ``balloon_mib`` None = no ballooning; ``storage`` is where EFI and TPM state go as well. ``pve`` holds PVE keys
     that win over what the kind makes of all this; None means: leave that key as PVE has it. ``cpu`` empty means that
-    pvekit chooses by the host. ``windows`` and ``nas`` are there for these kinds only.
+    pvekit chooses by the host. ``windows``, ``nas`` and ``llama`` are there for these kinds only.
     """
 
     name: str
@@ -259,6 +260,7 @@ class Vm:
     affinity: str | None = None
     hugepages: str | None = None
     gpus: tuple[VmGpu, ...] = ()
+    llama: Llama | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pvekit.model.event import Emit
 from pvekit.model.facts import Facts, VmFacts, VmRow
 from pvekit.model.mark import Mark, Stage, stack_tag, strip, write
 from pvekit.model.media import WindowsImage
+from pvekit.model.stack.llama import LlamaModel
 from pvekit.model.task import Ending, TaskResult
 from pvekit.provision.gpumaps import CardWork
 
@@ -79,6 +80,13 @@ class Images(Protocol):
         """Return the image. Raises ImageInvalid."""
 
 
+class Models(Protocol):
+    """Finds or makes the file of a language model on this machine."""
+
+    def __call__(self, model: LlamaModel, log: Callable[[str], None]) -> Mapping[str, Any]:
+        """Return ``{file, sha256, size}``. Raises PvekitError."""
+
+
 @dataclass(slots=True)
 class Live:
     """What is known about one VM while the plan is carried out. Its steps follow each other, so no lock is needed."""
@@ -123,6 +131,7 @@ class Job:
     root: Root | None = None
     gpus: CardWork = field(default_factory=CardWork)
     gpuhost: Callable[[Job, str, Context], None] | None = None
+    models: Models | None = None
 
     def __post_init__(self) -> None:
         """Start from what the plan saw."""

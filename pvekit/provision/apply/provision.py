@@ -29,6 +29,9 @@ def provision(job: Job, action: Action, context: Context) -> None:
     variables = dict(work.variables)
     if work.hosts:
         variables["pvekit_addresses"] = {name: _address(job, vm.name, name) for name in work.hosts}
+    if work.model is not None:
+        assert job.models is not None  # noqa: S101 - given by every run that can have such VMs
+        variables["pvekit_llama_model"] = dict(job.models(work.model, context.log))
     for name in work.playbooks:
         context.log(f"playbook {name}")
         result = ansible.run(
