@@ -18,9 +18,15 @@ Fetch = Callable[[int, int], bytes]
 
 _MOST_HEADER = 256 * 2**20
 _MOST_KEY = 65_535
-_MOST_TEXT = 16 * 2**20
+_MOST_TEXT = 4 * 2**20
+_MOST_TEXTS = 8 * 2**20
+"""Of all texts that are kept, together: chat templates are far shorter."""
+_MOST_ENTRIES = 65_536
+_MOST_TENSORS = 65_536
 _MOST_KEPT = 4096
 """Entries of an array that are kept; vocabularies are longer, lists of one entry per layer are not."""
+_MOST_LISTED = 2**19
+"""Entries of all arrays that are kept, together."""
 _PIECE = 2**20
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _ARRAY = 8, 9
@@ -56,8 +62,8 @@ def parse(fetch: Fetch, size: int | None, where: str) -> GgufFile:
         swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
         raise cursor.wrong("GGUF of a big-endian machine" if swapped in (2, 3) else f"GGUF version {version}", at=4)
     tensors, entries = cursor.unsigned(8), cursor.unsigned(8)
-    cursor.room_for(entries, _LEAST_ENTRY, "entries of metadata")
-    cursor.room_for(tensors, _LEAST_TENSOR, "tensors")
+    cursor.room_for(entries, _LEAST_ENTRY, "entries of metadata", _MOST_ENTRIES)
+    cursor.room_for(tensors, _LEAST_TENSOR, "tensors", _MOST_TENSORS)
     metadata: dict[str, Value] = {}
     for _ in range(entries):
         begin = cursor.at
@@ -77,7 +83,7 @@ def parse(fetch: Fetch, size: int | None, where: str) -> GgufFile:
             raise GgufInvalid(
                 f"cut off: the data of {tensor.name} ends at byte {data + tensor.offset + tensor.bytes}, "
                 f"and the file has {size}",
-                where=where,
+                where=f"{where}, byte {size}",
                 hint="Download it again; a download can be resumed.",
             )
     return GgufFile(where, version, metadata, found, data, size)
@@ -116,6 +122,8 @@ class _Cursor:
         self._where = where
         self._held = b""
         self._start = 0
+        self._texts = _MOST_TEXTS
+        self._listed = _MOST_LISTED
         self.at = 0
 
     def wrong(self, what: str, *, at: int) -> GgufInvalid:
@@ -139,17 +147,22 @@ class _Cursor:
     def unsigned(self, length: int) -> int:
         return int.from_bytes(self.take(length), "little")
 
-    def room_for(self, count: int, least: int, what: str) -> None:
-        """Refuse a count that what is left of the file cannot hold."""
+    def room_for(self, count: int, least: int, what: str, most: int | None = None) -> None:
+        """Refuse a count that what is left of the file cannot hold, or that is beyond all reason."""
         left = (_MOST_HEADER if self._size is None else min(self._size, _MOST_HEADER)) - self.at
         if count * least > left:
             raise self.wrong(f"{count} {what} do not fit into what is left of the file", at=self.at)
+        if most is not None and count > most:
+            raise self.wrong(f"{count} {what}: more than {most} are not read", at=self.at)
 
     def text(self, most: int, what: str) -> str:
         begin = self.at
         length = self.unsigned(8)
         if length > most:
             raise self.wrong(f"a {what} of {length} bytes", at=begin)
+        self._texts -= length
+        if self._texts < 0:
+            raise self.wrong(f"the texts of the header are longer than {_MOST_TEXTS // 2**20} MiB", at=begin)
         return self.take(length).decode(errors="replace")
 
     def value(self, number: int, key: str) -> Value:
@@ -165,6 +178,9 @@ class _Cursor:
         width = 8 if letter is None else struct.calcsize(f"<{letter}")
         self.room_for(count, width, f"entries of {key}")
         if count <= _MOST_KEPT:
+            self._listed -= count
+            if self._listed < 0:
+                raise self.wrong(f"the lists of the header have more than {_MOST_LISTED} entries", at=begin)
             return tuple(self._scalar(inner, key) for _ in range(count))
         if letter is not None:
             self._skip(count * width)

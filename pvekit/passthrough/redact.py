@@ -199,7 +199,8 @@ _COMMON = frozenset({
     "build", "builder", "buildd", "lists", "lists.debian.org", "serial", "fsid", "mail", "redacted", "public",
     "default", "gateway", "desktop", "laptop", "workstation", "gaming", "docker", "plex", "ollama", "backup", "local",
     "device", "driver", "module", "option", "options", "blacklist", "softdep", "install", "error", "failed", "status",
-    "task", "start", "stop", "reset", "power", "state", "group", "groups", "none", "null", "true", "false", "yes", "off",
+    "task", "start", "stop", "reset", "power", "state", "group", "groups", "none", "null", "true", "false", "yes",
+    "off",
     "amd64", "x86_64", "generic", "vga", "display", "controller", "memory",
 })  # fmt: skip
 """Names that say nothing about anybody, and words that are evidence wherever they stand."""

@@ -48,7 +48,7 @@ def header(model: str) -> GgufFile | None:
         from pvekit.adapters import gguf
 
         return gguf.read(path)
-    if "/" in model or model.lower().endswith(".gguf"):
+    if model.startswith((".", "/", "~")) or model.lower().endswith(".gguf"):
         raise NotFound("there is no such file", status=0, where=model, hint="Is the path right?")
     return None
 

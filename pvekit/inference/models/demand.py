@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
 
+from pvekit.adapters.gguf import GgufInvalid
 from pvekit.inference.demand import Attention, Demand, Layer
 from pvekit.inference.models import quants
 from pvekit.inference.models.shape import Latent, Shape, Window
@@ -16,6 +17,7 @@ from pvekit.model.gguf import GgufFile
 
 _HEADER = 6_000_000
 """About what names, vocabulary and merges take at the front of a file with 150,000 tokens."""
+_MOST_LAYERS = 4096
 
 
 @dataclass(slots=True)
@@ -61,9 +63,11 @@ def of_shape(shape: Shape, quant: str) -> Demand:
 
 
 def of_file(file: GgufFile) -> Demand:
-    """Return the demand of a file."""
+    """Return the demand of a file. Raises GgufInvalid when it does not say how many layers it has, or absurdly many."""
     tensors = [(tensor.name, tensor.shape, tensor.kind) for tensor in file.tensors]
     layers = file.number("block_count") or 0
+    if not 1 <= layers <= _MOST_LAYERS:
+        raise GgufInvalid(f"a model of {layers} layers", where=file.where, hint="Is it the file of a language model?")
     width = file.number("embedding_length") or 0
     embedding = next((shape for name, shape, _ in tensors if name == "token_embd.weight"), (width, 0))
     experts, used = file.number("expert_count") or 0, file.number("expert_used_count") or 0
@@ -116,11 +120,15 @@ def _attentions(file: GgufFile, layers: int, width: int) -> tuple[Attention | No
     rope = file.number("rope.dimension_count") or 0
     latent = Latent(rank, rope, 0, 0) if rank else None
     window = _window(file)
+    pattern = file.metadata.get(f"{file.architecture}.attention.sliding_window_pattern")
     found: list[Attention | None] = []
     for layer in range(layers):
         count = kept[layer] if layer < len(kept) and isinstance(kept[layer], int) else heads
         one = attention(heads, int(count or 0), key, value, latent)
-        found.append(_windowed(one, window, layer) if count or latent else None)
+        if isinstance(pattern, tuple) and layer < len(pattern) and not pattern[layer]:
+            found.append(one if count or latent else None)
+        else:
+            found.append(_windowed(one, window, layer) if count or latent else None)
     return tuple(found)
 
 
@@ -130,9 +138,11 @@ _PATTERNS = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2, "cohere2": 4, "llama4": 4}
 
 def _window(file: GgufFile) -> Window | None:
     tokens = file.number("attention.sliding_window")
+    told = file.metadata.get(f"{file.architecture}.attention.sliding_window_pattern")
+    if tokens and isinstance(told, tuple):
+        return Window(tokens, 0)  # One entry per layer says which look back that far.
     if not tokens or file.architecture not in _PATTERNS:
         return None
-    told = file.metadata.get(f"{file.architecture}.attention.sliding_window_pattern")
     return Window(tokens, told if isinstance(told, int) and told > 0 else _PATTERNS[file.architecture])
 
 

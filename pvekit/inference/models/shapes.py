@@ -28,17 +28,24 @@ def shape(name: str) -> Shape:
     return row
 
 
+def others(name: str) -> tuple[str, ...]:
+    """Return the other names of the shape of this name."""
+    return tuple(_raw()[name].get("also", ()))
+
+
 def billions(name: str) -> float:
     """Return how many thousand million parameters the publisher gives."""
     return float(_raw()[name]["billions"])
 
 
 def _plain(name: str) -> str:
-    """Return a name without what does not change the shape: who tuned it, and for what."""
-    low = re.sub(r"[\s_]+", "-", name.strip().lower())
-    low = re.sub(r"^(?:meta|deepseek-ai|google|microsoft|mistralai|openai|unsloth|bartowski)[-/]", "", low)
-    low = re.sub(r"-(?:instruct|chat|it|base|gguf|preview|thinking|latest|hf)(?=-|$)", "", low)
-    return re.sub(r"(?<=[a-z])(?=[23](?:\.\d)?-\d)", "-", low) if low.startswith(("llama", "gemma", "phi")) else low
+    """Return a name without what does not change the shape: who published or tuned it, and for what."""
+    low = re.sub(r"[\s_:]+", "-", name.strip().lower().rpartition("/")[2])
+    low = re.sub(r"^(?:meta|deepseek-ai|google|microsoft|mistralai|openai|unsloth|bartowski)-", "", low)
+    low = re.sub(r"-(?:instruct|chat|it|base|gguf|preview|thinking|latest|hf|1m|20\d\d|2[45]\d\d)(?=-|$)", "", low)
+    if not low.startswith(("llama", "gemma", "phi")):
+        return low
+    return re.sub(r"(?<=[a-z])(?=[234](?:\.\d)?(?:-|$))", "-", low)
 
 
 @lru_cache(maxsize=1)

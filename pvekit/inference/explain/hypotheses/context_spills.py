@@ -1,0 +1,37 @@
+"""The KV cache does not fit on the card.
+
+A long context needs gigabytes beside the weights. Then layers, or the cache itself, stay in main memory (or, on
+Windows, the driver moves them there unasked).
+"""
+
+from __future__ import annotations
+
+from pvekit.inference.explain.case import Case
+from pvekit.inference.explain.offload import fitting
+from pvekit.inference.explain.weighed import Side, Weighed, because
+
+TITLE = "the context's cache does not fit on the card"
+SIDE = Side.GPU
+PRIOR = 0.06
+REMEDY = "Take a shorter context (-c), flash attention with a cache in q8_0, or fewer slots."
+
+
+def judge(case: Case) -> Weighed | None:
+    """Weigh it: weights fit, weights and cache do not."""
+    if case.demand is None or not (case.seen.hardware and case.seen.hardware.gpus):
+        return None
+    context = case.guest.context
+    room = fitting(case, cache=False)
+    if room is None or case.demand.held > room:
+        return None
+    if context is None:
+        return Weighed((0.1, 0.8), None, (), ("guest.context",), factor=None)
+    cache = case.demand.cache(context)
+    words = (
+        f"{case.demand.held / 1e9:.1f} GB of weights and {cache / 1e9:.1f} GB of cache for {context} tokens; "
+        f"{room / 1e9:.1f} GB are free on the card"
+    )
+    seen = case.where("guest.context")
+    if case.demand.held + cache <= room:
+        return Weighed(None, False, (because(words, -9.0, seen),))
+    return Weighed((0.05, 0.75), True, (because(words, 1.0, seen),), factor=None)

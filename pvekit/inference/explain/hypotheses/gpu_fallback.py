@@ -1,0 +1,59 @@
+"""The card is there and is not used.
+
+A build without CUDA, a container without the card, a driver that does not answer: llama.cpp and ollama then use the
+CPU, with one line in the log.
+"""
+
+from __future__ import annotations
+
+from pvekit.inference.explain.case import Case
+from pvekit.inference.explain.hypotheses import pascal_driver
+from pvekit.inference.explain.weighed import Side, Weighed, because
+
+TITLE = "the card is not used at all"
+SIDE = Side.GPU
+PRIOR = 0.12
+REMEDY = (
+    "Install a build for the card (CUDA, ROCm or Vulkan), see that the driver answers (nvidia-smi), and give "
+    "layers to it: -ngl 99."
+)
+
+
+def judge(case: Case) -> Weighed | None:
+    """Weigh it: whether a backend found the card, and what lies on it."""
+    if not (case.seen.hardware and case.seen.hardware.gpus):
+        return None
+    part = _part(case)
+    # Where the driver is known to be the reason, the driver is the cause.
+    pascal = pascal_driver.judge(case)
+    deeper = [because("the driver explains why", -2.5)] if pascal is not None and pascal.state else []
+    seen = case.where("guest.gpu_backend") or case.said(
+        "no usable gpu", "no cuda-capable", "compiled without", "not compiled", "no kernel image"
+    )
+    if case.guest.gpu_backend is False:
+        return Weighed(part, True, (because("no backend found the card", 2.0, seen), *deeper), factor=None)
+    if case.guest.gpu_layers == 0:
+        seen = case.where("guest.gpu_layers")
+        return Weighed(part, True, (because("no layer lies on the card", 1.5, seen), *deeper), factor=None)
+    used = (
+        (case.guest.gpu_layers or 0) > 0
+        or (case.guest.gpu_bytes or 0) > 0
+        or any((run.gpu_layers or 0) > 0 and run.gpu_layers != 99 for run in case.seen.runs)
+    )
+    if used or any(run.device == "gpu" for run in case.decodes):
+        return Weighed(None, False, (because("layers lie on the card", -9.0, case.where("guest.gpu_layers")),))
+    evidence = []
+    if case.guest.gpu_busy_percent is not None:
+        busy = case.guest.gpu_busy_percent
+        evidence.append(
+            because(f"the card is {busy:.0f} % busy", 2.0 if busy < 5 else -2.0, case.where("guest.gpu_busy_percent"))
+        )
+    return Weighed(part, None, tuple(evidence), ("guest.gpu_backend", "guest.gpu_layers"), factor=None)
+
+
+def _part(case: Case) -> tuple[float, float]:
+    """Return what is left of the card's speed when the processor does the work."""
+    processor, card = case.healthy(), case.healthy(gpu=True)
+    if processor is None or card is None or card.value <= 0:
+        return 0.02, 0.6
+    return processor.low * 0.5 / card.value, processor.high * 1.1 / card.value

@@ -1,0 +1,47 @@
+"""Too many threads.
+
+llama.cpp's threads wait for each other at every step. With more threads than vCPUs, one of them always waits for its
+turn, and all wait for it. The same on machines where slow efficiency cores are given work.
+"""
+
+from __future__ import annotations
+
+from pvekit.inference.explain.case import Case
+from pvekit.inference.explain.weighed import Side, Weighed, because
+
+TITLE = "too many threads"
+SIDE = Side.CPU
+PRIOR = 0.06
+REMEDY = "Run one thread for each core (-t), none for hyperthreads."
+
+
+def judge(case: Case) -> Weighed | None:
+    """Weigh it: threads against the processors of the system that runs them."""
+    have = case.guest.cpus or case.host.vcpus
+    ran = case.threads
+    decided = _sweep(case)
+    if decided is not None:
+        return decided
+    if ran is None or have is None:
+        return Weighed((0.2, 0.85), None, (), ("run.threads", "guest.cpus"), factor=1.6)
+    words = f"{ran} threads run on {have} processors"
+    seen = case.where("run.threads") or case.where("guest.cpus")
+    return Weighed((0.15, 0.8), ran > have, (because(words, 0.0, seen),), factor=2.0)
+
+
+def _sweep(case: Case) -> Weighed | None:
+    """Return what runs with fewer and more threads say, where there are such."""
+    rates: dict[int, float] = {}
+    for run in case.decodes:
+        if run.threads and case.on_cpu(run):
+            rates[run.threads] = max(run.rate, rates.get(run.threads, 0.0))
+    if len(rates) < 2:
+        return None
+    best, most = max(rates, key=lambda count: rates[count]), max(rates)
+    loss = rates[most] / rates[best]
+    if best < most and loss < 0.85:
+        words = f"{most} threads reach {rates[most]:.1f} tokens/s, {best} reach {rates[best]:.1f}"
+        # Who tries many counts looks for the best one; who names two complains about the slower.
+        weight = (4.0 if loss < 0.6 else 1.5) - (2.0 if len(rates) > 3 else 0.0)
+        return Weighed(None, True, (because(words, weight),), factor=1 / loss, proven=True)
+    return Weighed(None, False, (because("more threads are not slower than fewer", -4.0),))

@@ -1,0 +1,155 @@
+"""From names to what is known of them: shapes of models, presets of processors and cards.
+
+The only module of this room that asks the rooms of models and of machines.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import lru_cache
+
+from pvekit.inference import machines, models
+from pvekit.inference.demand import Attention, Demand, Layer
+from pvekit.inference.hardware import Gpu
+from pvekit.inference.machines import KnownCpu
+from pvekit.inference.models.demand import of_shape
+from pvekit.inference.models.shapes import billions
+from pvekit.inference.reports import names
+from pvekit.inference.reports.found import ModelSeen
+
+_NEAR = 0.13
+"""How far a number of parameters may lie from a shape's that stands for it, as a fraction."""
+
+
+def demand(model: ModelSeen) -> tuple[Demand | None, str]:
+    """Return the demand of a model, and what was assumed for it in one sentence (empty: nothing)."""
+    shape, assumed = _shape(model)
+    found = None
+    if shape is not None:
+        found = _of(shape, model.quant or "Q4_K_M")
+        if found is not None and not model.quant:
+            assumed = f"{assumed} The quantisation is not said; Q4_K_M is assumed.".strip()
+        elif found is not None and model.guessed:
+            assumed = f"{assumed} {model.quant} stands for the bits that were named.".strip()
+        if found is not None and model.layers is not None and abs(len(found.layers) - model.layers) > 1:
+            found, assumed = None, ""
+    if found is None:
+        built = _built(model)
+        return built, "" if built is None else f"{model.text} is no known shape; its layers are taken as equal."
+    if model.bytes and abs(model.bytes - found.file) > 0.01 * found.file and model.bytes > 0.3 * found.file:
+        found = scaled(found, model.bytes / found.file)
+    return found, assumed
+
+
+def scaled(demand: Demand, factor: float) -> Demand:
+    """Return the demand with every number of bytes of weights multiplied, for a file of another size."""
+
+    def one(layer: Layer) -> Layer:
+        return replace(
+            layer, read=round(layer.read * factor), held=round(layer.held * factor),
+            experts_held=round(layer.experts_held * factor), experts_read=round(layer.experts_read * factor),
+        )  # fmt: skip
+
+    return replace(
+        demand,
+        layers=tuple(one(layer) for layer in demand.layers),
+        embedding=round(demand.embedding * factor),
+        output=round(demand.output * factor),
+        file=round(demand.file * factor),
+        types={name: round(size * factor) for name, size in demand.types.items()},
+    )
+
+
+@lru_cache(maxsize=256)
+def _of(shape: str, quant: str) -> Demand | None:
+    try:
+        return of_shape(models.shape(shape), quant)
+    except KeyError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _shapes() -> tuple[tuple[str, str, tuple[float, ...]], ...]:
+    """Return name, family and billions of parameters (counted, and as the name says) of every known shape."""
+    found = []
+    for name in models.names():
+        named = next((model for _, _, model in names.models(name) if model.family), None)
+        family, said = (named.family, named.size) if named is not None else ("", None)
+        found.append((name, family, (billions(name), *([said] if said else []))))
+    return tuple(found)
+
+
+def _shape(model: ModelSeen) -> tuple[str | None, str]:
+    """Return the name of the shape that a model has, with what is assumed."""
+    if model.size is None:
+        return None, ""
+    version = re.search(r"\d\.\d", model.text)
+    near = [
+        (version is not None and version.group() not in name, min(abs(one - model.size) for one in sizes), name, family)
+        for name, family, sizes in _shapes()
+        if any(abs(one - model.size) <= _NEAR * model.size for one in sizes)
+    ]
+    same = sorted(one for one in near if model.family and one[3] == model.family)
+    if same:
+        return same[0][2], ""
+    dense = sorted(one for one in near if not re.search(r"x\d|a\d+b|moe|mixtral|oss|deepseek-v", one[2]))
+    if not dense or model.family in {"mixtral", "gpt-oss", "deepseek-v3", "deepseek-v2", "llama4", "glm-4.5"}:
+        return None, ""
+    preferred = next((one for family in ("llama3", "qwen2.5", "llama2") for one in dense if one[3] == family), dense[0])
+    what = model.text.strip() or "The model"
+    return preferred[2], f"{what} is taken as {preferred[2]}, which has about as many parameters."
+
+
+def _built(model: ModelSeen) -> Demand | None:
+    """Return a demand from what a log prints of a model that is no known shape; None where it says too little."""
+    size, layers, width, vocabulary = model.bytes, model.layers, model.embedding, model.vocabulary
+    if not (size and layers and width) or layers > 500:
+        return None
+    parameters = (model.size or 0.0) * 1e9
+    bits = size / parameters if parameters > 1e6 else 0.6
+    table = round((vocabulary or 32000) * width * bits)
+    if table * 2 > 0.6 * size:
+        table = round(0.1 * size)
+    each = (size - 2 * table) // layers
+    share = 1.0
+    if model.experts and model.experts_used and model.experts > model.experts_used:
+        # Nine tenths of the weights of a mixture are routed experts.
+        share = 0.1 + 0.9 * model.experts_used / model.experts
+    read = round(each * share)
+    cache = model.cache_width or width
+    weights = round((parameters or size / 0.6) / layers * share)
+    layer = Layer(
+        read, each, weights, Attention(cache, cache, width),
+        experts_held=round(0.9 * each) if share < 1 else 0,
+        experts_read=max(0, read - round(0.1 * each)) if share < 1 else 0,
+    )  # fmt: skip
+    name = model.text[:60] or "model"
+    return Demand(
+        name, model.quant or "unknown", "unknown", (layer,) * layers, table, table, (vocabulary or 32000) * width,
+        width, vocabulary or 32000, 0, size,
+    )  # fmt: skip
+
+
+_BARE = (
+    (re.compile(r"(?:[23456]0[5-9]0)\b"), "RTX"), (re.compile(r"(?:9|10|16)[5-8]0\b"), "GTX"),
+    (re.compile(r"[67]\d00 ?XTX?\b"), "RX"),
+)  # fmt: skip
+"""Numbers that people write without the name before them."""
+
+
+def cpu(name: str) -> KnownCpu | None:
+    """Return what is known of a processor by the name that a program or a person gives it, or None."""
+    bare = re.fullmatch(r"(?:Intel )?Xeon(?:\(R\))? (?:CPU )?(([3-9])[1-5]\d\d\w?)", name)
+    if bare is not None:
+        grade = {"3": "Bronze", "4": "Silver", "5": "Gold", "6": "Gold"}.get(bare.group(2), "Platinum")
+        name = f"Xeon {grade} {bare.group(1)}"
+    return machines.match_cpu(name)
+
+
+def gpu(name: str) -> Gpu | None:
+    """Return a card by its name, or None."""
+    for pattern, maker in _BARE:
+        if pattern.match(name):
+            name = f"{maker} {name}"
+    return machines.match_gpu(name)

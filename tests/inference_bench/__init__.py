@@ -1,0 +1,1 @@
+"""Benchmarks: records, llama-bench, the served API, energy; with the real tools where it matters."""

@@ -1,0 +1,1 @@
+"""Models without their weights: shapes, quantisations, GGUF files read and written, memory."""
