@@ -70,8 +70,9 @@ def test_a_power_cut_at_each_step(host: Host, tmp_path: Path, figure: Figure) ->
             done = pvekit("passthrough", "apply", host.name(), "--device", GPU, "--yes", *way(host))
             assert done.code == 0, f"{where}: {done.err}"
             host.reboot()
-            if {host.driver(GPU), host.driver(AUDIO)} != {"vfio-pci"}:
-                wrong.append(f"{where}: not bound after apply")
+            drivers = [host.driver(GPU), host.driver(AUDIO)]
+            if set(drivers) != {"vfio-pci"}:
+                wrong.append(f"{where}: not bound after apply, but {drivers}:\n{done.out}")
         back = pvekit("passthrough", "rollback", host.name(), "--yes", *way(host))
         assert back.code == 0, f"{where}: {back.err}"
         if left := differing(before, picture(host)):

@@ -42,7 +42,7 @@ def _sweep(case: Case) -> Experiment:
             "decode flat after about 3 threads, prefill 5 times decode or more: memory, count the modules",
             "decode in proportion to the threads, prefill 1 to 2 times decode: AVX2 is not used",
             "decode in proportion to the threads, prefill 4 times decode or more: too few threads or vCPUs",
-            "decode falls with more threads: more threads than processors",
+            "decode falls with more threads: too many threads",
         ),
         runnable=True,
     )  # fmt: skip

@@ -8,41 +8,27 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, log
 from types import ModuleType
 
 from pvekit.inference.explain import experiments, hypotheses, notes
 from pvekit.inference.explain.case import Case, Speed
+from pvekit.inference.explain.verdict import Scored, costs_little, judged, overall, summary
 from pvekit.inference.explain.weighed import Side, Weighed, because
-from pvekit.inference.explanation import Explanation, Judgement, Overall, Stance
+from pvekit.inference.explanation import Explanation, Overall, Stance
 from pvekit.inference.observed import Observed
 
 _READ = 3.0
 """What it weighs that a state was read: 1 in 20 machines has it without noticing."""
 _GONE = -20.0
-_CONFIRMED, _AT_LIMIT, _LIKELY, _POSSIBLE = 0.75, 0.7, 0.6, 0.08
-_NO_BETTER = -1.2
-"""A state whose speed fits the measurement that much worse than the healthy one does not explain it."""
 _FREE = 4.0
 """A cause that says nothing about decode has to share the speeds with all others: e^4 is the widest seen."""
 _SLOW = 0.65
 """Part of its healthy speed, below which the processor alone is what has to be explained."""
 _OTHER_SIDE = 2.5
 """What it costs a cause to be about the processor when a card's speed is asked for, and the other way round."""
-_TOO_FAST = 2.0
-"""Times the upper end of the healthy speed: then the model or the machine is not what was said."""
 _ELSE = "something_else"
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    id: str
-    module: ModuleType | None
-    weighed: Weighed
-    score: float
-    fit: float | None
 
 
 def pages() -> dict[str, str]:
@@ -71,17 +57,19 @@ def explain(observed: Observed) -> Explanation:
     whole = sum(weights.values()) or 1.0
     healthy = next((one for one in scored if one.id == "at_limit"), None)
     ranked = sorted(
-        (_judged(one, weights[one.id] / whole, healthy) for one in scored),
+        (judged(one, weights[one.id] / whole, healthy) for one in scored),
         key=lambda one: (one.stance is Stance.REFUTED, -one.probability, one.id),
     )
-    faults = frozenset(one.id for one in scored if one.weighed.state and one.id not in _NO_FAULT and not _mild(one))
-    mild = frozenset(one.id for one in scored if one.weighed.state and _mild(one))
-    overall = _overall(ranked, main, faults, mild)
+    faults = frozenset(
+        one.id for one in scored if one.weighed.state and one.id not in _NO_FAULT and not costs_little(one)
+    )
+    mild = frozenset(one.id for one in scored if one.weighed.state and costs_little(one))
+    answer = overall(ranked, main, faults, mild)
     experiment = None
-    if overall in (Overall.UNDECIDED, Overall.UNKNOWN):
+    if answer in (Overall.UNDECIDED, Overall.UNKNOWN):
         experiment = experiments.between(case, [one.id for one in ranked if one.stance is not Stance.REFUTED])
     return Explanation(
-        overall, _summary(overall, ranked, main), tuple(ranked), experiment, (*notes.notes(case), *observed.notes)
+        answer, summary(answer, ranked, main), tuple(ranked), experiment, (*notes.notes(case), *observed.notes)
     )
 
 
@@ -93,13 +81,13 @@ def _main(case: Case) -> Speed | None:
     return case.cpu if slow else case.gpu
 
 
-def _score(case: Case, name: str, module: ModuleType, main: Speed | None) -> _Scored | None:
+def _score(case: Case, name: str, module: ModuleType, main: Speed | None) -> Scored | None:
     weighed: Weighed | None = module.judge(case)
     if weighed is None:
         return None
     score = log(module.PRIOR) + sum(one.weight for one in weighed.evidence)
     if weighed.state is False:
-        return _Scored(name, module, weighed, _GONE + score, None)
+        return Scored(name, module, weighed, _GONE + score, None)
     if weighed.state:
         score += _READ
     speed = _about(case, module.SIDE, main)
@@ -115,7 +103,7 @@ def _score(case: Case, name: str, module: ModuleType, main: Speed | None) -> _Sc
     other = main is not None and speed is not main and module.SIDE is not Side.ANY
     if other or (module.SIDE is Side.CPU and speed is case.gpu and case.whole_on_card):
         score -= _OTHER_SIDE
-    return _Scored(name, module, weighed, score, fit)
+    return Scored(name, module, weighed, score, fit)
 
 
 def _about(case: Case, side: Side, main: Speed | None) -> Speed | None:
@@ -136,82 +124,8 @@ def _fit(speed: Speed, part: tuple[float, float]) -> float:
     return float(-0.5 * away * away - log(spread))
 
 
-def _other(main: Speed | None) -> _Scored:
+def _other(main: Speed | None) -> Scored:
     """Return what nobody thought of: anything that makes it slower, equally likely over three powers of e."""
     fit = None if main is None else _fit(main, (0.05, 1.0)) - 0.3
     weighed = Weighed(None, None, (because("none of the known causes has to be it", 0.0),))
-    return _Scored(_ELSE, None, weighed, log(0.12) + (fit or 0.0), fit)
-
-
-def _judged(one: _Scored, probability: float, healthy: _Scored | None) -> Judgement:
-    title = one.module.TITLE if one.module else "something that pvekit does not know"
-    remedy = one.module.REMEDY if one.module else "Measure more: pvekit llm probe, pvekit llm bench."
-    weighed = one.weighed
-    stance = Stance.UNLIKELY
-    worse = (
-        not weighed.proven
-        and one.fit is not None
-        and healthy is not None
-        and healthy.fit is not None
-        and one.fit < healthy.fit + _NO_BETTER
-    )
-    if weighed.state is False:
-        stance = Stance.REFUTED
-    elif one.id == "at_limit":
-        stance = Stance.LIKELY if probability >= _LIKELY else Stance.POSSIBLE if probability >= _POSSIBLE else stance
-    elif weighed.state and one.fit is not None and not worse and probability >= _CONFIRMED:
-        stance = Stance.CONFIRMED
-    elif probability >= _LIKELY:
-        stance = Stance.LIKELY
-    elif probability >= _POSSIBLE:
-        stance = Stance.POSSIBLE
-    return Judgement(
-        one.id, title, stance, probability, weighed.evidence, weighed.factor, weighed.remedy or remedy, weighed.lacking
-    )
-
-
-_FAULT = 0.12
-"""Probability of a fault whose state was read, from where on nobody says that nothing is wrong."""
-_MILD = 1.2
-_NO_FAULT = frozenset({"at_limit", "gpu_too_small", "old_cpu", "deep_context"})
-"""Nothing of these can be repaired."""
-
-
-def _mild(one: _Scored) -> bool:
-    """Tell whether a cause costs so little that the machine is at its limit nevertheless."""
-    return one.weighed.factor is not None and one.weighed.factor <= _MILD
-
-
-def _overall(ranked: list[Judgement], main: Speed | None, faults: frozenset[str], mild: frozenset[str]) -> Overall:
-    best = ranked[0]
-    if best.stance is Stance.CONFIRMED and best.id not in _NO_FAULT:
-        return Overall.CONFIRMED
-    if main is not None and main.run.rate > _TOO_FAST * main.healthy.high:
-        return Overall.UNKNOWN
-    fine = sum(one.probability for one in ranked if one.id in _NO_FAULT | mild and one.stance is not Stance.REFUTED)
-    fault = any(one.probability >= _FAULT for one in ranked if one.id in faults)
-    enough = main is not None and main.run.rate >= main.healthy.low
-    if enough and not fault and best.id in _NO_FAULT and fine >= _AT_LIMIT:
-        return Overall.AT_LIMIT
-    if main is None and not any(one.stance in (Stance.LIKELY, Stance.CONFIRMED) for one in ranked):
-        return Overall.UNKNOWN
-    return Overall.UNDECIDED
-
-
-def _summary(overall: Overall, ranked: list[Judgement], main: Speed | None) -> str:
-    best = ranked[0]
-    if main is None:
-        measured = "How fast it should be cannot be said: the model or the machine is not known."
-    else:
-        healthy = f"{main.healthy.low:.1f} to {main.healthy.high:.1f}"
-        measured = f"Measured {main.run.rate:.2f} tokens/s; this machine should do {healthy}."
-    if overall is Overall.AT_LIMIT:
-        return f"{measured} Nothing is wrong: {best.title}."
-    if overall is Overall.CONFIRMED:
-        return f"{measured} The cause: {best.title}."
-    if overall is Overall.UNKNOWN and main is not None:
-        return f"{measured} That is faster than it can be: the model or the machine is not what was said."
-    if overall is Overall.UNKNOWN:
-        return f"{measured} There is not enough evidence to name a cause."
-    open_ones = [one.title for one in ranked if one.stance in (Stance.POSSIBLE, Stance.LIKELY)][:3]
-    return f"{measured} Not decided between: {'; '.join(open_ones) or best.title}."
+    return Scored(_ELSE, None, weighed, log(0.12) + (fit or 0.0), fit)

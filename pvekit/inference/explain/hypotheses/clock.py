@@ -27,7 +27,7 @@ def judge(case: Case) -> Weighed | None:
         words = f"it runs at {case.host.clock_ghz:.1f} GHz where {rated:.1f} are usual"
         return Weighed((max(0.1, part * 0.8), min(1.0, part * 1.4)), part < 0.75,
                        (because(words, 0.7 if part < 0.75 else 0.0, case.where("host.clock_ghz")),),
-                       factor=1 / part)  # fmt: skip
+                       factor=1 / max(part, 0.01))  # fmt: skip
     if case.host.governor is not None:
         saving = case.host.governor in ("powersave", "conservative")
         seen = case.where("host.governor")
