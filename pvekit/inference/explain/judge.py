@@ -60,10 +60,9 @@ def explain(observed: Observed) -> Explanation:
         (judged(one, weights[one.id] / whole, healthy) for one in scored),
         key=lambda one: (one.stance is Stance.REFUTED, -one.probability, one.id),
     )
-    faults = frozenset(
-        one.id for one in scored if one.weighed.state and one.id not in _NO_FAULT and not costs_little(one)
-    )
-    mild = frozenset(one.id for one in scored if one.weighed.state and costs_little(one))
+    read = [one for one in scored if one.weighed.state]
+    faults = frozenset(one.id for one in read if not costs_little(one))
+    mild = frozenset(one.id for one in read if costs_little(one))
     answer = overall(ranked, main, faults, mild)
     experiment = None
     if answer in (Overall.UNDECIDED, Overall.UNKNOWN):

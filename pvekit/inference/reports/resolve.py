@@ -96,9 +96,14 @@ def _shape(model: ModelSeen) -> tuple[str | None, str]:
     dense = sorted(one for one in near if not re.search(r"x\d|a\d+b|moe|mixtral|oss|deepseek-v", one[2]))
     if not dense or model.family in {"mixtral", "gpt-oss", "deepseek-v3", "deepseek-v2", "llama4", "glm-4.5"}:
         return None, ""
-    preferred = next((one for family in ("llama3", "qwen2.5", "llama2") for one in dense if one[3] == family), dense[0])
+    preferred = next((one for family in _preferred(model) for one in dense if one[3] == family), dense[0])
     what = model.text.strip() or "The model"
     return preferred[2], f"{what} is taken as {preferred[2]}, which has about as many parameters."
+
+
+def _preferred(model: ModelSeen) -> tuple[str, ...]:
+    """Return the families whose shape stands for an unknown one of the size; the old ones for an old name."""
+    return ("llama2", "llama", "llama3") if model.family in {"llama", "llama2"} else ("llama3", "qwen2.5", "llama2")
 
 
 def _built(model: ModelSeen) -> Demand | None:

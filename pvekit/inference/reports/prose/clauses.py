@@ -63,11 +63,7 @@ class Clause:
 
 def split(line: Line) -> Iterator[tuple[Clause, ...]]:
     """Return the clauses of each sentence of a line."""
-    text = (
-        re.sub(r"[`*_]{1,3}(?=\S)|(?<=\S)[`*]{1,3}", "", line.text)
-        if "`" in line.text or "**" in line.text
-        else line.text
-    )
+    text = re.sub(r"`|\*\*", "", line.text)
     for sentence in _SENTENCE.split(text):
         if sentence and sentence.strip():
             parts = [part for part in _CLAUSE.split(sentence) if part and part.strip()]

@@ -45,6 +45,7 @@ _MEASURED = re.compile(
     r"\b(?:stream|triad|mlc|measur\w*|sysbench|aida64|benchmark\w*|memtest|tested|mbw|likwid|passmark)\b", re.IGNORECASE
 )
 _CARD = re.compile(r"\bV?RAM on|GPU|card|RTX|GTX|VRAM|P40|GDDR|HBM|PCI|disk|SSD|NVMe|network|link", re.IGNORECASE)
+_OF_CARD = re.compile(r"^[ (]{0,3}(?:of )?(?:VRAM|GPU|GTX|RTX|P40|\w{0,3}3090|Tesla|Radeon|cards?\b)", re.IGNORECASE)
 _PEAK = re.compile(r"\b(?:theoretical|peak|max\w*|spec)\b", re.IGNORECASE)
 _VM = re.compile(r"\b(?:vm|guest|container|lxc)\b", re.IGNORECASE)
 
@@ -74,13 +75,13 @@ def _rated(value: int) -> int:
 
 def _modules(clause: Clause, found: Found) -> None:
     text = clause.text
-    card = re.search(r"VRAM|\bGPU|GTX|RTX|P40|3090|Tesla|Radeon|cards?\b", text)
-    if (match := _MODULES.search(text)) and not card:
+    match = _MODULES.search(text)
+    if match and not _OF_CARD.match(text[match.end() : match.end() + 24]):
         count, each = int(match.group(1)), int(match.group(2))
         if 1 <= count <= 48 and 1 <= each <= 512:
             found.say("memory.modules", count, clause.line, SAID)
             found.say("memory.capacity", count * each * 1024**3, clause.line, SAID)
-    elif (match := _STICKS.search(text)) and not card:
+    elif match := _STICKS.search(text):
         count_ = numbers.word(match.group(1).lower().removeprefix("a "))
         found.say("memory.modules", count_, clause.line, SAID)
     if match := _CAPACITY.search(text):

@@ -27,7 +27,7 @@ def read(clauses: tuple[Clause, ...], last: ModelSeen | None, found: Found) -> M
     device = knobs.Knobs()
     if first is not None:
         start = min(speed.start for speed in speeds_of(first.text))
-        begin = knobs.of(first.text[:start])
+        begin = knobs.of(first.sentence[: first.sentence.find(first.text) + start])
         device = knobs.Knobs(device=begin.device, gpu_layers=0 if begin.device == "cpu" else None)
     for clause in clauses:
         named = list(names.models(clause.text))
