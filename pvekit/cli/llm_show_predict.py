@@ -40,12 +40,18 @@ def _basis(prediction: Prediction) -> str:
 
 
 def _memory(used: Sequence[MemoryUse]) -> str:
-    rows = [
-        [each.place, *(_gib(size) for size in (each.weights, each.cache, each.compute, each.other, each.total)),
-         "?" if each.have is None else _gib(each.have), _fits(each)]
-        for each in used
-    ]  # fmt: skip
-    return table(("GiB", "WEIGHTS", "KV CACHE", "COMPUTE", "OTHER", "TOTAL", "THERE IS", "FITS"), rows)
+    copied = any(each.copies for each in used)
+    rows = []
+    for each in used:
+        sizes = (each.weights, each.cache, each.compute, each.other, *([each.copies] if copied else []), each.total)
+        there = "?" if each.have is None else _gib(each.have)
+        rows.append([each.place, *map(_gib, sizes), there, _fits(each)])
+    head = ("GiB", "WEIGHTS", "KV CACHE", "COMPUTE", "OTHER", *(["COPIES"] if copied else []), "TOTAL")
+    text = table((*head, "THERE IS", "FITS"), rows)
+    if copied:
+        text += "\nCopies are weights in the order of the processor's instructions. The file's own pages of them are given\n"
+        text += "back when memory is short, so FITS leaves them out."
+    return text
 
 
 def _fits(used: MemoryUse) -> str:

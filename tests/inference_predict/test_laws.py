@@ -14,6 +14,7 @@ from pvekit.inference.predict.calibrate import shift
 from pvekit.inference.predict.coefficients import coefficients
 from pvekit.inference.predict.features import cpu_device
 from pvekit.inference.predict.formula import decode
+from pvekit.inference.predict.buffers import Serving
 from pvekit.inference.predict.split import place
 from pvekit.inference.predict.work import work
 from tests.inference_predict.values import card, model, xeon
@@ -66,7 +67,7 @@ def test_more_layers_on_a_faster_card_are_never_slower(layers: int, size: float)
 def test_every_layer_lies_once_and_auto_fits_the_cards(size: float, gib: int, context: int, cards: int) -> None:
     demand = model(gigabytes=size)
     hardware = xeon(cards=tuple(card(gib=gib) for _ in range(cards)))
-    parts = place(demand, hardware.gpus, context)
+    parts = place(demand, hardware.gpus, Serving(context))
     assert sorted(index for part in parts for index in range(part.start, part.stop)) == list(range(48))
     assert sum(part.head for part in parts) == 1
     found = predict(demand, hardware, context=context)

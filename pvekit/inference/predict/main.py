@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pvekit.inference.demand import Demand
 from pvekit.inference.hardware import Hardware, Isa
+from pvekit.inference.predict.buffers import Serving
 from pvekit.inference.predict.memory import missing, uses
 from pvekit.inference.predict.probe import Probe
 from pvekit.inference.predict.speed import Devices, decoded, devices, prefilled, summed
@@ -19,15 +20,18 @@ from pvekit.inference.prediction import Prediction, Range, Speed
 def predict(
     demand: Demand, hardware: Hardware, *, context: int = 4096, depths: Sequence[int] = (0,),
     gpu_layers: str | int = "auto", probe: Probe | None = None, threads: int | None = None, localscore: bool = False,
+    serving: Serving | None = None,
 ) -> Prediction:  # fmt: skip
     """Return memory and speed of a model on a machine, at each depth.
 
+    ``serving`` says more of the server than ``context`` does, and takes its place; it decides about memory only.
     ``gpu_layers`` counts the output as one layer more, as llama.cpp does. ``localscore`` predicts what LocalScore's
     llamafile reaches instead of llama.cpp, for comparison with its public results.
     """
     machine = devices(hardware, threads, probe, localscore=localscore)
-    parts = place(demand, hardware.gpus, context, gpu_layers)
-    used = uses(demand, hardware, parts, context)
+    serving = serving or Serving(context)
+    parts = place(demand, hardware.gpus, serving, gpu_layers)
+    used = uses(demand, hardware, parts, serving)
     short = missing(used, hardware)
     decode_speeds, prefill_speeds = [], []
     for depth in depths:
@@ -39,9 +43,9 @@ def predict(
     on_cards = sum(part.stop - part.start + part.head for part in parts if part.card is not None)
     measured = any(machine.measured(part) for part in parts if not part.empty)
     return Prediction(
-        model=demand.name, quant=demand.quant, hardware=hardware.name, context=context, gpu_layers=on_cards,
+        model=demand.name, quant=demand.quant, hardware=hardware.name, context=serving.context, gpu_layers=on_cards,
         layers=len(demand.layers), memory=used, decode=tuple(decode_speeds), prefill=tuple(prefill_speeds),
-        basis="probe" if measured else "specification", notes=_notes(hardware, machine, parts, probe, context, demand),
+        basis="probe" if measured else "specification", notes=_notes(hardware, machine, parts, probe, serving, demand),
     )  # fmt: skip
 
 
@@ -70,7 +74,7 @@ def expected_decode(
 
 
 def _notes(
-    hardware: Hardware, machine: Devices, parts: Sequence[Part], probe: Probe | None, context: int, demand: Demand
+    hardware: Hardware, machine: Devices, parts: Sequence[Part], probe: Probe | None, serving: Serving, demand: Demand
 ) -> tuple[str, ...]:  # fmt: skip
     notes = []
     on_cpu = not parts[0].empty
@@ -86,6 +90,7 @@ def _notes(
         notes.append("From specifications alone. `pvekit llm probe` measures the machine and narrows this.")
     if hardware.gpus and on_cpu and any(part.card is not None for part in parts):
         notes.append("The model does not fit the cards whole: the layers in main memory set the pace.")
-    if demand.trained_context and context > demand.trained_context:
+    each = serving.context // serving.slots
+    if demand.trained_context and each > demand.trained_context:
         notes.append(f"The model was trained for {demand.trained_context} tokens, less than the context asked for.")
     return tuple(notes)
