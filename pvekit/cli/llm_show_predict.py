@@ -14,6 +14,9 @@ from pvekit.inference.predict.advise import Advice
 from pvekit.inference.prediction import MemoryUse, Prediction, Range, Speed
 
 _GIB = 2**30
+_COPIES = """\
+Copies are weights in the order of the processor's instructions. The file's own pages of them are given back when memory
+is short, so FITS leaves them out."""
 
 
 def text(prediction: Prediction) -> str:
@@ -49,8 +52,7 @@ def _memory(used: Sequence[MemoryUse]) -> str:
     head = ("GiB", "WEIGHTS", "KV CACHE", "COMPUTE", "OTHER", *(["COPIES"] if copied else []), "TOTAL")
     text = table((*head, "THERE IS", "FITS"), rows)
     if copied:
-        text += "\nCopies are weights in the order of the processor's instructions. The file's own pages of them are given\n"
-        text += "back when memory is short, so FITS leaves them out."
+        text += f"\n{_COPIES}"
     return text
 
 

@@ -8,7 +8,6 @@ from pvekit.model.errors import PvekitError
 from pvekit.model.stack import Llama, Stack, Vm
 from pvekit.model.units import GIB, MIB
 
-
 _GUEST = 256 * MIB
 """What a Linux guest keeps for itself."""
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pvekit.inference.hardware import Isa
 from pvekit.inference.observed import Run
 from pvekit.inference.predict import Probe, expected_decode, of_runs, predict
+from pvekit.inference.predict.buffers import Serving
 from pvekit.inference.predict.calibrate import shift
 from pvekit.inference.predict.coefficients import coefficients
 from pvekit.inference.predict.features import cpu_device
 from pvekit.inference.predict.formula import decode
-from pvekit.inference.predict.buffers import Serving
 from pvekit.inference.predict.split import place
 from pvekit.inference.predict.work import work
 from tests.inference_predict.values import card, model, xeon

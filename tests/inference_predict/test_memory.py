@@ -26,8 +26,8 @@ def _id(case: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("case", CASES, ids=_id)
 def test_buffers_are_as_large_as_the_log_says(case: dict[str, Any]) -> None:
-    kind = case.get("type", "f16")
-    serving = Serving(case["context"], case.get("slots", 1), case.get("batch", 512), kind, kind, case.get("flash", True))
+    kind, flash = case.get("type", "f16"), case.get("flash", True)
+    serving = Serving(case["context"], case.get("slots", 1), case.get("batch", 512), kind, kind, flash)
     isa = Isa(case["isa"]) if "isa" in case else None
     found = served(llm_model.demand(case["model"], case["quant"]), serving, isa)
     assert found.cache / _MIB == pytest.approx(case["cache"], abs=0.01)
@@ -59,6 +59,14 @@ def test_copies_need_no_room_and_a_card_makes_none() -> None:
     assert alone.total - alone.needed == alone.copies
     assert all(use.copies == 0 for use in predict(demand, xeon(cards=(card(),))).memory)
     assert predict(demand, xeon(isa=Isa.SSE42)).memory[0].copies == 0
+
+
+def test_what_grows_later_is_said() -> None:
+    said = predict(llm_model.demand("gemma-3-270m", "Q4_K_M"), xeon()).notes
+    assert any("8 MiB each and up to 32 a slot" in note for note in said)  # 7.506 MiB in the log of a real one.
+    assert not any("--cache-ram" in note for note in said)
+    assert any("--cache-ram" in note for note in predict(model(gigabytes=58), xeon()).notes)
+    assert not any("a slot" in note for note in predict(model(), xeon()).notes)
 
 
 def test_more_slots_of_less_context_take_about_the_same() -> None:

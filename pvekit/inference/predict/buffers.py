@@ -1,4 +1,4 @@
-"""The buffers of llama.cpp, one function each: how it sizes them follows from its source and was measured (build 11669)."""
+"""The buffers of llama.cpp, one function each: sizes that follow from its source and were measured (build 11669)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _GRAPH = 100 * 2**10
 """The nodes of one layer's graph."""
 _LONGEST = 64 * 2**20
 """A header is not longer; what is longer is no vocabulary."""
-_STEP, _CHECKPOINTS = 8192, 32
+AFTER_PROMPT, CHECKPOINTS = 2, 32
+"""Points to go back to that a slot has after one prompt, and at most."""
 
 _AVX2 = frozenset({Isa.AVX2, Isa.AVX512, Isa.AVX512_VNNI, Isa.AMX})
 _AVX512 = frozenset({Isa.AVX512, Isa.AVX512_VNNI, Isa.AMX})
@@ -80,23 +81,29 @@ def compute(demand: Demand, layers: Sequence[Layer], serving: Serving, *, head: 
     return rows * _ROWS * demand.width + max(step, logits) + mask
 
 
-def checkpoints(layers: Iterable[Layer], serving: Serving) -> int:
-    """Return the bytes that slots with a read prompt keep to go back to, which layers with a window cannot otherwise.
+def checkpoint(layers: Iterable[Layer], serving: Serving) -> int:
+    """Return the bytes of one point that a slot keeps to go back to, which layers with a window cannot otherwise.
 
-    Once per prompt and once more every 8192 tokens, at most 32 times (--ctx-checkpoints).
+    One prompt leaves two of them; each turn of a conversation about three, up to 32 (--ctx-checkpoints).
     """
-    windowed = [layer for layer in layers if layer.attention is not None and layer.attention.window is not None]
-    count = min(1 + serving.context // serving.slots // _STEP, _CHECKPOINTS)
-    return count * cache(windowed, serving)
+    key, value = CACHE_BYTES[serving.key], CACHE_BYTES[serving.value]
+    return round(sum(
+        min(each.window, serving.cells(None)) * (each.key * key + each.value * value)
+        for each in _attentions(layers) if each.window is not None
+    ))  # fmt: skip
 
 
 def program(demand: Demand, serving: Serving) -> int:
-    """Return what the program itself takes: its libraries, vocabulary, graph, and rows made ready for the kernels."""
-    # What is beside the weights in the file is the vocabulary nearly alone, measured at 7.4 to 8.3 times its size there.
+    """Return what the program itself takes, each slot having read one prompt.
+
+    Libraries, vocabulary, graph, rows made ready for the kernels, and points to go back to.
+    """
+    # Beside the weights a file holds little but the vocabulary; in memory it takes 7.4 to 8.3 times as much.
     vocabulary = 8 * min(max(demand.file - demand.held, 0), _LONGEST)
     sampling = (serving.slots - 1) * demand.vocabulary * 16
     ready = serving.batch * max((layer.scratch or 12 * demand.width for layer in demand.layers), default=0) * 3 // 8
-    return _PROGRAM + vocabulary + sampling + ready + len(demand.layers) * _GRAPH
+    points = serving.slots * AFTER_PROMPT * checkpoint(demand.layers, serving)
+    return _PROGRAM + vocabulary + sampling + ready + points + len(demand.layers) * _GRAPH
 
 
 def copies(layers: Iterable[Layer], head: Sequence[tuple[str, int]], isa: Isa | None) -> int:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pvekit.inference.demand import Demand
 from pvekit.inference.hardware import Hardware, Isa
-from pvekit.inference.predict.buffers import Serving
+from pvekit.inference.predict.buffers import AFTER_PROMPT, CHECKPOINTS, Serving, checkpoint
 from pvekit.inference.predict.memory import missing, uses
 from pvekit.inference.predict.probe import Probe
 from pvekit.inference.predict.speed import Devices, decoded, devices, prefilled, summed
 from pvekit.inference.predict.split import Part, place
 from pvekit.inference.predict.width import spread
 from pvekit.inference.predict.work import work
-from pvekit.inference.prediction import Prediction, Range, Speed
+from pvekit.inference.prediction import MemoryUse, Prediction, Range, Speed
+
+_PROMPTS = 8 * 2**30
+"""How much llama-server keeps of finished prompts unless it is told otherwise (--cache-ram)."""
 
 
 def predict(
@@ -45,7 +48,8 @@ def predict(
     return Prediction(
         model=demand.name, quant=demand.quant, hardware=hardware.name, context=serving.context, gpu_layers=on_cards,
         layers=len(demand.layers), memory=used, decode=tuple(decode_speeds), prefill=tuple(prefill_speeds),
-        basis="probe" if measured else "specification", notes=_notes(hardware, machine, parts, probe, serving, demand),
+        basis="probe" if measured else "specification",
+        notes=(*_notes(hardware, machine, parts, probe, serving, demand), *_later(used[0], demand, serving)),
     )  # fmt: skip
 
 
@@ -94,3 +98,19 @@ def _notes(
     if demand.trained_context and each > demand.trained_context:
         notes.append(f"The model was trained for {demand.trained_context} tokens, less than the context asked for.")
     return tuple(notes)
+
+
+def _later(main: MemoryUse, demand: Demand, serving: Serving) -> Iterator[str]:
+    """Yield what a server takes later, beside what it takes after its first prompts."""
+    point = checkpoint(demand.layers, serving)
+    if point:
+        yield (
+            f"A conversation keeps points to go back to, {point / 2**20:.0f} MiB each and up to {CHECKPOINTS} a slot; "
+            f"{AFTER_PROMPT} are counted. --ctx-checkpoints of llama-server sets how many."
+        )
+    left = None if main.have is None else main.have - main.needed
+    if left is not None and 0 <= left < _PROMPTS:
+        yield (
+            "Finished prompts are kept in main memory beside this, up to 8 GiB, and there is less: give llama-server "
+            f"--cache-ram {left // 2**20}, or 0."
+        )

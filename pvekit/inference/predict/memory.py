@@ -34,7 +34,7 @@ def uses(demand: Demand, hardware: Hardware, parts: Sequence[Part], serving: Ser
             again = 0 if hardware.gpus or not serving.reorder else buffers.copies(
                 layers, demand.orderable if part.head else (), hardware.cpu.isa
             )  # fmt: skip
-            other = buffers.program(demand, serving) + buffers.checkpoints(demand.layers, serving)
+            other = buffers.program(demand, serving)
             found.append(MemoryUse(MAIN, have, weights, cache, compute, other, again))
         else:
             card = hardware.gpus[part.card]
@@ -47,7 +47,7 @@ def served(demand: Demand, serving: Serving, isa: Isa | None = None) -> MemoryUs
     """Return what a server without a card takes."""
     layers = demand.layers
     again = buffers.copies(layers, demand.orderable, isa) if serving.reorder else 0
-    other = buffers.program(demand, serving) + buffers.checkpoints(layers, serving)
+    other = buffers.program(demand, serving)
     compute = buffers.compute(demand, layers, serving, head=True)
     return MemoryUse(MAIN, None, demand.held, buffers.cache(layers, serving), compute, other, again)
 
