@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import yaml
 
 from benchmarks.llm_memory import Case, error, file_of, predicted, taken
 from pvekit.inference.hardware import Isa
+from pvekit.inference.models.demand import of_shape
+from pvekit.inference.models.shape import Shape
 from pvekit.inference.predict import Serving, predict, served
 from pvekit.workflows import llm_model
 from tests.inference_predict.values import card, model, xeon
@@ -18,6 +21,9 @@ from tests.llama import install
 CASES = yaml.safe_load((Path(__file__).parent / "memory.yaml").read_text(encoding="utf-8"))
 _MIB = 2**20
 _REAL = (Case("real", "Q4_K_M", 2048), Case("smollm2-135m", "Q4_0", 4096, slots=2, cache="q8_0", batch=256))
+_VOCABULARIES = {"Qwen2": (151_936, 5.66, 72), "Llama 3": (128_256, 7.46, 84), "GPT-2": (50_257, 1.69, 40),
+                 "Llama 2": (32_000, 0.69, 29)}  # fmt: skip
+"""Tokens, MiB at the front of a file, and MiB that a server of a model of nearly no weights took beside its buffers."""
 
 
 def _id(case: dict[str, Any]) -> str:
@@ -34,6 +40,14 @@ def test_buffers_are_as_large_as_the_log_says(case: dict[str, Any]) -> None:
     assert found.compute / _MIB == pytest.approx(case["compute"], rel=0.01)
     if "copies" in case:
         assert found.copies / _MIB == pytest.approx(case["copies"], abs=0.01)
+
+
+@pytest.mark.parametrize("name", _VOCABULARIES)
+def test_the_program_and_its_vocabulary(name: str) -> None:
+    tokens, header, seen = _VOCABULARIES[name]
+    demand = of_shape(Shape("tiny", "llama", 2, 256, 768, 4, 2, 64, tokens, 4096, tied=True), "Q8_0")
+    found = served(replace(demand, file=demand.held + round(header * _MIB)), Serving(512))
+    assert found.other / _MIB == pytest.approx(seen, abs=4)
 
 
 @pytest.mark.slow
