@@ -14,6 +14,9 @@ from pvekit.inference.predict.advise import Advice
 from pvekit.inference.prediction import MemoryUse, Prediction, Range, Speed
 
 _GIB = 2**30
+_COPIES = """\
+Copies are weights in the order of the processor's instructions. The file's own pages of them are given back when memory
+is short, so FITS leaves them out."""
 
 
 def text(prediction: Prediction) -> str:
@@ -40,12 +43,17 @@ def _basis(prediction: Prediction) -> str:
 
 
 def _memory(used: Sequence[MemoryUse]) -> str:
-    rows = [
-        [each.place, *(_gib(size) for size in (each.weights, each.cache, each.compute, each.other, each.total)),
-         "?" if each.have is None else _gib(each.have), _fits(each)]
-        for each in used
-    ]  # fmt: skip
-    return table(("GiB", "WEIGHTS", "KV CACHE", "COMPUTE", "OTHER", "TOTAL", "THERE IS", "FITS"), rows)
+    copied = any(each.copies for each in used)
+    rows = []
+    for each in used:
+        sizes = (each.weights, each.cache, each.compute, each.other, *([each.copies] if copied else []), each.total)
+        there = "?" if each.have is None else _gib(each.have)
+        rows.append([each.place, *map(_gib, sizes), there, _fits(each)])
+    head = ("GiB", "WEIGHTS", "KV CACHE", "COMPUTE", "OTHER", *(["COPIES"] if copied else []), "TOTAL")
+    text = table((*head, "THERE IS", "FITS"), rows)
+    if copied:
+        text += f"\n{_COPIES}"
+    return text
 
 
 def _fits(used: MemoryUse) -> str:

@@ -20,13 +20,15 @@ class Attention:
     """What one layer keeps of every token, and what it computes with it.
 
     ``key`` and ``value`` are elements per token (heads times length, after grouping; a latent cache counts as ``key``).
-    ``width`` is the elements of all query heads, ``window`` the tokens a sliding-window layer looks back at most.
+    ``width`` is the elements of all ``heads`` query heads, ``window`` the tokens a sliding-window layer looks back at
+    most.
     """
 
     key: int
     value: int
     width: int
     window: int | None = None
+    heads: int = 0
 
     def tokens(self, depth: int) -> int:
         """Return how many of ``depth`` tokens before it one token looks at."""
@@ -39,6 +41,9 @@ class Layer:
 
     ``parameters`` are the multiply-adds per token (2 operations each). ``attention`` is None in a layer that keeps no
     cache. ``experts_held`` and ``experts_read`` are the parts of ``held`` and ``read`` that are routed experts.
+    ``scratch`` is the elements per token that the layer's largest step needs at once, beside the rows of the model's
+    width. ``orderable`` are the bytes held, by ggml type, of matrices that llama.cpp can put in another order for a
+    processor.
     """
 
     read: int
@@ -47,6 +52,8 @@ class Layer:
     attention: Attention | None
     experts_held: int = 0
     experts_read: int = 0
+    scratch: int = 0
+    orderable: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class Demand:
     ``embedding`` is the bytes of the token table, of which a token reads one row; ``output`` the bytes of the head that
     are read whole for every token (the token table again when the model ties the two: then ``tied`` is true and
     the bytes are held once). ``types`` splits the bytes read per token by ggml type (``Q4_K``). ``file`` is the size of
-    the file.
+    the file. ``orderable`` is of the output what it is of a layer.
     """
 
     name: str
@@ -72,6 +79,7 @@ class Demand:
     file: int
     tied: bool = False
     types: Mapping[str, int] = field(default_factory=dict)
+    orderable: tuple[tuple[str, int], ...] = ()
 
     @property
     def read(self) -> int:

@@ -47,7 +47,12 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """Bytes by where they go, in one place: main memory or one card."""
+    """Bytes by where they go, in one place: main memory or one card.
+
+    ``copies`` are weights that a processor keeps a second time in the order of its instructions. ``total`` is what the
+    process holds then (its resident set); the file's pages below the copies are never read again, so the kernel takes
+    them back when memory is short, and ``needed`` leaves them out.
+    """
 
     place: str
     have: int | None
@@ -55,16 +60,22 @@ class MemoryUse:
     cache: int
     compute: int
     other: int
+    copies: int = 0
 
     @property
     def total(self) -> int:
         """Return the sum."""
+        return self.needed + self.copies
+
+    @property
+    def needed(self) -> int:
+        """Return the bytes without which it becomes slow."""
         return self.weights + self.cache + self.compute + self.other
 
     @property
     def fits(self) -> bool | None:
         """Return whether it fits; None where nobody knows how much there is."""
-        return None if self.have is None else self.total <= self.have
+        return None if self.have is None else self.needed <= self.have
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ from collections.abc import Collection
 
 from pvekit.model.errors import PvekitError
 from pvekit.model.stack import Llama, Stack, Vm
-from pvekit.model.stack.llama import SYSTEM_BYTES
 from pvekit.model.units import GIB, MIB
+
+_GUEST = 256 * MIB
+"""What a Linux guest keeps for itself."""
 
 
 def refused(stack: Stack, names: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -31,17 +33,19 @@ def refused(stack: Stack, names: Collection[str]) -> tuple[tuple[str, ...], tupl
 
 
 def _too_large(vm: Vm, llama: Llama) -> str:
+    from pvekit.inference.predict import Serving, served
     from pvekit.workflows.llm_model import demand
 
     model = llama.model
     wanted = demand(model.shape or model.file or model.url or "", model.quant if model.shape else None)
-    cache = wanted.cache(llama.context)
-    needed = wanted.held + cache + SYSTEM_BYTES
+    use = served(wanted, Serving(llama.context, llama.slots))
+    needed = use.needed + _GUEST
     if needed <= vm.memory_mib * MIB:
         return ""
     return (
-        f"{vm.name}: the model does not fit: {wanted.held / GIB:.1f} GiB of weights, {cache / GIB:.1f} GiB for "
-        f"{llama.context} tokens of context and {SYSTEM_BYTES / GIB:.1f} GiB for the system need "
-        f"{-(-needed // GIB)} GiB, and memory is {vm.memory_mib / 1024:.1f} GiB. Write memory: {-(-needed // GIB)}GiB, "
-        "less context, or a smaller model or quantisation"
+        f"{vm.name}: the model does not fit: {use.weights / GIB:.1f} GiB of weights, {use.cache / GIB:.1f} GiB for "
+        f"{llama.context} tokens of context, {(use.compute + use.other) / GIB:.1f} GiB for the server and "
+        f"{_GUEST / GIB:.1f} GiB for the system need {-(-needed // GIB)} GiB, and memory is "
+        f"{vm.memory_mib / 1024:.1f} GiB. Write memory: {-(-needed // GIB)}GiB, less context, or a smaller model or "
+        "quantisation"
     )

@@ -16,7 +16,7 @@ from pvekit.adapters.runner import Local
 from pvekit.inference import machines
 from pvekit.inference.demand import Demand
 from pvekit.inference.hardware import Hardware
-from pvekit.inference.predict import Probe, of_runs, predict
+from pvekit.inference.predict import Probe, Serving, of_runs, predict
 from pvekit.inference.predict.advise import Advice, Option, compared, options
 from pvekit.inference.prediction import Prediction
 from pvekit.inference.probed import observed_parts
@@ -143,7 +143,7 @@ def _text(path: Path) -> str:
 
 def predicted(
     model: str, *, quant: str | None, hardware: str | None, context: int, depths: Sequence[int],
-    offload: str | int, threads: int | None, probe: str | None,
+    offload: str | int, threads: int | None, probe: str | None, slots: int = 1, cache: str = "f16",
 ) -> Prediction:  # fmt: skip
     """Return the prediction that ``pvekit llm predict`` shows. Raises PvekitError."""
     demand = llm_model.demand(model, quant)
@@ -151,7 +151,7 @@ def predicted(
     measured = probe_file(probe) if probe else known.probe
     return predict(
         demand, known.hardware, context=context, depths=depths, gpu_layers=offload,
-        probe=measured, threads=threads,
+        probe=measured, threads=threads, serving=Serving(context, slots, key=cache, value=cache),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pvekit.inference.hardware import Isa
 from pvekit.inference.observed import Run
 from pvekit.inference.predict import Probe, expected_decode, of_runs, predict
+from pvekit.inference.predict.buffers import Serving
 from pvekit.inference.predict.calibrate import shift
 from pvekit.inference.predict.coefficients import coefficients
 from pvekit.inference.predict.features import cpu_device
@@ -66,7 +67,7 @@ def test_more_layers_on_a_faster_card_are_never_slower(layers: int, size: float)
 def test_every_layer_lies_once_and_auto_fits_the_cards(size: float, gib: int, context: int, cards: int) -> None:
     demand = model(gigabytes=size)
     hardware = xeon(cards=tuple(card(gib=gib) for _ in range(cards)))
-    parts = place(demand, hardware.gpus, context)
+    parts = place(demand, hardware.gpus, Serving(context))
     assert sorted(index for part in parts for index in range(part.start, part.stop)) == list(range(48))
     assert sum(part.head for part in parts) == 1
     found = predict(demand, hardware, context=context)

@@ -8,6 +8,7 @@ import click
 
 from pvekit.cli.options import json_option
 
+CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -28,13 +29,17 @@ def offload(_context: click.Context, _option: click.Parameter, value: str) -> st
 @click.option(
     "--depth", "depths", type=click.IntRange(0, 2**24), multiple=True, help="Tokens there already; repeatable."
 )
+@click.option("--slots", type=click.IntRange(1, 256), default=1, show_default=True, help="Requests at the same time.")
+@click.option(
+    "--kv", "cache", type=click.Choice(CACHE_TYPES), default="f16", show_default=True, help="Type of the KV cache."
+)
 @click.option("--offload", default="auto", callback=offload, metavar="auto|N", help="Layers on cards.")
 @click.option("--threads", type=click.IntRange(1, 4096), metavar="N", help="Threads, or the VM's processors.")
 @click.option("--probe", type=_FILE, metavar="FILE", help="What pvekit llm probe wrote on that machine.")
 @json_option
 def command(
     *, model: str, quant: str | None, hardware: str | None, context: int, depths: tuple[int, ...], offload: str | int,
-    threads: int | None, probe: Path | None, as_json: bool,
+    threads: int | None, probe: Path | None, slots: int, cache: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Say what a model will do on a machine.
 
@@ -54,6 +59,6 @@ def command(
 
     found = work.predicted(
         model, quant=quant, hardware=hardware, context=context, depths=depths or (0,), offload=offload,
-        threads=threads, probe=str(probe) if probe else None,
+        threads=threads, probe=str(probe) if probe else None, slots=slots, cache=cache,
     )  # fmt: skip
     click.echo(json.dumps(asdict(found), indent=2) if as_json else llm_show_predict.text(found))

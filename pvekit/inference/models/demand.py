@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 from pvekit.adapters.gguf import GgufInvalid
@@ -15,8 +15,7 @@ from pvekit.inference.models.shape import Latent, Shape, Window
 from pvekit.model.ggml import Kind
 from pvekit.model.gguf import GgufFile
 
-_HEADER = 6_000_000
-"""About what names, vocabulary and merges take at the front of a file with 150,000 tokens."""
+_SMALL_VOCABULARY, _LARGE_VOCABULARY = 40_000, 110_000
 _MOST_LAYERS = 4096
 
 
@@ -27,7 +26,8 @@ class _Sum:
     parameters: int = 0
     experts_held: int = 0
     experts_read: int = 0
-    types: Counter[str] = field(default_factory=Counter)
+    scratch: int = 0
+    orderable: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,18 @@ def of_shape(shape: Shape, quant: str) -> Demand:
     frame = _Frame(
         shape.name, quant, shape.architecture, shape.layers, shape.width, shape.vocabulary, shape.context,
         shape.experts.used / shape.experts.count if shape.experts else 1.0,
-        size + _HEADER * shape.vocabulary // 150_000,
+        size + _header(shape),
         tuple(_windowed(kept, shape.window, layer) for layer in range(shape.layers)),
     )  # fmt: skip
     return _counted(frame, tensors)
+
+
+def _header(shape: Shape) -> int:
+    """Return about what names, vocabulary and merges take at the front of a file; counted in public vocabularies."""
+    base, tokens = shape.architecture, shape.vocabulary
+    if base.startswith("gemma") or tokens < _SMALL_VOCABULARY:
+        return 25 * tokens  # SentencePiece has no merges.
+    return tokens * (60 if tokens > _LARGE_VOCABULARY and not base.startswith("qwen") else 40)
 
 
 def of_file(file: GgufFile) -> Demand:
@@ -86,8 +94,8 @@ def of_file(file: GgufFile) -> Demand:
 def attention(heads: int, kv_heads: int, key: int, value: int, latent: Latent | None = None) -> Attention:
     """Return what one layer keeps of a token."""
     if latent is not None:
-        return Attention(latent.rank + latent.rope, 0, heads * (latent.rank + latent.rope))
-    return Attention(kv_heads * key, kv_heads * value, heads * (key + value) // 2)
+        return Attention(latent.rank + latent.rope, 0, heads * (latent.rank + latent.rope), heads=heads)
+    return Attention(kv_heads * key, kv_heads * value, heads * (key + value) // 2, heads=heads)
 
 
 def quant_of(file: GgufFile) -> str:
@@ -148,12 +156,13 @@ def _window(file: GgufFile) -> Window | None:
 
 def _windowed(kept: Attention, window: Window | None, layer: int) -> Attention:
     tokens = window.of(layer) if window else None
-    return kept if tokens is None else Attention(kept.key, kept.value, kept.width, tokens)
+    return kept if tokens is None else replace(kept, window=tokens)
 
 
 def _counted(frame: _Frame, tensors: Iterable[tuple[str, tuple[int, ...], Kind]]) -> Demand:
     layers = [_Sum() for _ in range(frame.layers)]
     types: Counter[str] = Counter()
+    orderable: Counter[str] = Counter()
     embedding = output = parameters = 0
     table: tuple[int, int, Kind] | None = None
     for name, shape, kind in tensors:
@@ -171,23 +180,55 @@ def _counted(frame: _Frame, tensors: Iterable[tuple[str, tuple[int, ...], Kind]]
             if len(shape) > 1:
                 layer.parameters += round(elements * frame.used) if routed else elements
             types[kind.name] += read
+            if _orderable(shape):
+                layer.orderable[kind.name] += size
+            layer.scratch = max(layer.scratch, _scratch(frame, name, shape))
         elif name == "token_embd.weight":
             embedding, table = size, (size, elements, kind)
         else:
             output += size
             types[kind.name] += size
             parameters += elements if len(shape) > 1 else 0
+            if _orderable(shape):
+                orderable[kind.name] += size
     tied = table is not None and parameters == 0
     if tied and table is not None:
         output += table[0]
         parameters = table[1]
         types[table[2].name] += table[0]
+        orderable[table[2].name] += table[0]
     return Demand(
         frame.name, frame.quant, frame.architecture,
         tuple(
-            Layer(layer.read, layer.held, layer.parameters, kept, layer.experts_held, layer.experts_read)
+            Layer(
+                layer.read, layer.held, layer.parameters, kept, layer.experts_held, layer.experts_read,
+                max(layer.scratch, _attended(kept)), tuple(sorted(layer.orderable.items())),
+            )
             for layer, kept in zip(layers, frame.attention, strict=True)
         ),
         embedding, output, parameters, frame.width, frame.vocabulary, frame.context, frame.file,
-        tied=tied, types=dict(types),
+        tied=tied, types=dict(types), orderable=tuple(sorted(orderable.items())),
     )  # fmt: skip
+
+
+def _orderable(shape: tuple[int, ...]) -> bool:
+    """Tell whether a matrix's rows come in eights, which every other order of llama.cpp's needs."""
+    return len(shape) > 1 and shape[1] % 8 == 0
+
+
+def _scratch(frame: _Frame, name: str, shape: tuple[int, ...]) -> int:
+    """Return what the feed-forward part of one token needs at once, from its matrix that leads back to the width.
+
+    Gate, up and their product; the experts' answers too where they do not find room in one of the three. The graph
+    allocator's peak over all shapes was compared with this.
+    """
+    part = name.split(".")[2]
+    if part == "ffn_down_exps":
+        used = round(shape[-1] * frame.used)
+        return used * (3 * shape[0] + (frame.width if frame.width > shape[0] else 0))
+    return 3 * shape[0] if part == "ffn_down" else 0
+
+
+def _attended(kept: Attention | None) -> int:
+    """Return what latent attention needs at once: queries before and after the matrix they are multiplied with."""
+    return kept.width * 7 // 3 if kept is not None and not kept.value else 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pvekit.inference.predict.buffers import Serving
 from pvekit.inference.predict.main import expected_decode, predict
+from pvekit.inference.predict.memory import served
 from pvekit.inference.predict.probe import Measured, Probe, of_runs
 
-__all__ = ["Measured", "Probe", "expected_decode", "of_runs", "predict"]
+__all__ = ["Measured", "Probe", "Serving", "expected_decode", "of_runs", "predict", "served"]

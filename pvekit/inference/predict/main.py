@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pvekit.inference.demand import Demand
 from pvekit.inference.hardware import Hardware, Isa
+from pvekit.inference.predict.buffers import AFTER_PROMPT, CHECKPOINTS, Serving, checkpoint
 from pvekit.inference.predict.memory import missing, uses
 from pvekit.inference.predict.probe import Probe
 from pvekit.inference.predict.speed import Devices, decoded, devices, prefilled, summed
 from pvekit.inference.predict.split import Part, place
 from pvekit.inference.predict.width import spread
 from pvekit.inference.predict.work import work
-from pvekit.inference.prediction import Prediction, Range, Speed
+from pvekit.inference.prediction import MemoryUse, Prediction, Range, Speed
+
+_PROMPTS = 8 * 2**30
+"""How much llama-server keeps of finished prompts unless it is told otherwise (--cache-ram)."""
 
 
 def predict(
     demand: Demand, hardware: Hardware, *, context: int = 4096, depths: Sequence[int] = (0,),
     gpu_layers: str | int = "auto", probe: Probe | None = None, threads: int | None = None, localscore: bool = False,
+    serving: Serving | None = None,
 ) -> Prediction:  # fmt: skip
     """Return memory and speed of a model on a machine, at each depth.
 
+    ``serving`` says more of the server than ``context`` does, and takes its place; it decides about memory only.
     ``gpu_layers`` counts the output as one layer more, as llama.cpp does. ``localscore`` predicts what LocalScore's
     llamafile reaches instead of llama.cpp, for comparison with its public results.
     """
     machine = devices(hardware, threads, probe, localscore=localscore)
-    parts = place(demand, hardware.gpus, context, gpu_layers)
-    used = uses(demand, hardware, parts, context)
+    serving = serving or Serving(context)
+    parts = place(demand, hardware.gpus, serving, gpu_layers)
+    used = uses(demand, hardware, parts, serving)
     short = missing(used, hardware)
     decode_speeds, prefill_speeds = [], []
     for depth in depths:
@@ -39,9 +46,10 @@ def predict(
     on_cards = sum(part.stop - part.start + part.head for part in parts if part.card is not None)
     measured = any(machine.measured(part) for part in parts if not part.empty)
     return Prediction(
-        model=demand.name, quant=demand.quant, hardware=hardware.name, context=context, gpu_layers=on_cards,
+        model=demand.name, quant=demand.quant, hardware=hardware.name, context=serving.context, gpu_layers=on_cards,
         layers=len(demand.layers), memory=used, decode=tuple(decode_speeds), prefill=tuple(prefill_speeds),
-        basis="probe" if measured else "specification", notes=_notes(hardware, machine, parts, probe, context, demand),
+        basis="probe" if measured else "specification",
+        notes=(*_notes(hardware, machine, parts, probe, serving, demand), *_later(used[0], demand, serving)),
     )  # fmt: skip
 
 
@@ -70,7 +78,7 @@ def expected_decode(
 
 
 def _notes(
-    hardware: Hardware, machine: Devices, parts: Sequence[Part], probe: Probe | None, context: int, demand: Demand
+    hardware: Hardware, machine: Devices, parts: Sequence[Part], probe: Probe | None, serving: Serving, demand: Demand
 ) -> tuple[str, ...]:  # fmt: skip
     notes = []
     on_cpu = not parts[0].empty
@@ -86,6 +94,23 @@ def _notes(
         notes.append("From specifications alone. `pvekit llm probe` measures the machine and narrows this.")
     if hardware.gpus and on_cpu and any(part.card is not None for part in parts):
         notes.append("The model does not fit the cards whole: the layers in main memory set the pace.")
-    if demand.trained_context and context > demand.trained_context:
+    each = serving.context // serving.slots
+    if demand.trained_context and each > demand.trained_context:
         notes.append(f"The model was trained for {demand.trained_context} tokens, less than the context asked for.")
     return tuple(notes)
+
+
+def _later(main: MemoryUse, demand: Demand, serving: Serving) -> Iterator[str]:
+    """Yield what a server takes later, beside what it takes after its first prompts."""
+    point = checkpoint(demand.layers, serving)
+    if point:
+        yield (
+            f"A conversation keeps points to go back to, {point / 2**20:.0f} MiB each and up to {CHECKPOINTS} a slot; "
+            f"{AFTER_PROMPT} are counted. --ctx-checkpoints of llama-server sets how many."
+        )
+    left = None if main.have is None else main.have - main.needed
+    if left is not None and 0 <= left < _PROMPTS:
+        yield (
+            "Finished prompts are kept in main memory beside this, up to 8 GiB, and there is less: give llama-server "
+            f"--cache-ram {left // 2**20}, or 0."
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pvekit.inference.demand import Demand
 from pvekit.inference.hardware import Gpu, GpuClass
+from pvekit.inference.predict.buffers import Serving, cache, compute
 
 CONTEXT_BYTES = 400 * 2**20
 """What a driver's context takes of a card (CUDA: 300 to 500 MB)."""
@@ -32,34 +33,26 @@ class Part:
         return self.start == self.stop and not self.head
 
 
-def compute_bytes(demand: Demand, *, batch: int = 512) -> int:
-    """Return a card's or the processor's buffers for one batch: activations, and logits of the batch."""
-    return int(batch * 4 * (demand.vocabulary + 12 * demand.width))
+def layer_bytes(demand: Demand, serving: Serving) -> list[int]:
+    """Return what each layer holds, its share of the KV cache included."""
+    return [layer.held + cache([layer], serving) for layer in demand.layers]
 
 
-def layer_bytes(demand: Demand, context: int) -> list[int]:
-    """Return what each layer holds, its share of the KV cache for ``context`` tokens included."""
-    return [
-        layer.held + (2 * layer.attention.tokens(context) * (layer.attention.key + layer.attention.value)
-                      if layer.attention else 0)
-        for layer in demand.layers
-    ]  # fmt: skip
-
-
-def place(demand: Demand, gpus: Sequence[Gpu], context: int, wanted: int | str = "auto") -> tuple[Part, ...]:
+def place(demand: Demand, gpus: Sequence[Gpu], serving: Serving, wanted: int | str = "auto") -> tuple[Part, ...]:
     """Return where the layers lie. ``wanted`` layers (the output is the first of them) go to the cards.
 
     ``auto``: as many as fit. A number is taken as it is, whether it fits or not: the memory table says so.
     """
     total = len(demand.layers)
     left = total + 1 if wanted == "auto" else min(max(int(wanted), 0), total + 1)
-    sizes = layer_bytes(demand, context)
+    sizes = layer_bytes(demand, serving)
+    buffer = compute(demand, demand.layers, serving, head=True)
     order = sorted(range(len(gpus)), key=lambda index: -gpus[index].bandwidth)
     cards: list[Part] = []
     stop, head = total, True
     for number, card in enumerate(order):
         forced = wanted != "auto" and number == len(order) - 1
-        room, start, with_head = usable(gpus[card]) - compute_bytes(demand), stop, False
+        room, start, with_head = usable(gpus[card]) - buffer, stop, False
         if head:
             if left == 0 or (room < demand.output and not forced):
                 continue
