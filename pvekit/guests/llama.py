@@ -10,7 +10,7 @@ from typing import Any
 from pvekit.guests._cloud import BASE_PLAYBOOK, cloud_vm
 from pvekit.model.desired import DesiredVm, Provisioning
 from pvekit.model.stack import SecretRef, Stack, Vm
-from pvekit.model.stack.llama import Llama, LlamaInstall, LlamaModel
+from pvekit.model.stack.llama import Llama, LlamaInstall, LlamaModel, prompt_cache_mib
 from pvekit.model.stack.secret import KEPT
 
 LLAMA_PLAYBOOK = "llama.yml"
@@ -29,7 +29,9 @@ def desired(stack: Stack, vm: Vm) -> DesiredVm:
         made,
         config={**made.config, **{key: value for key, value in own.items() if key not in vm.pve}},
         ready_ports=tuple(dict.fromkeys((*made.ready_ports, *ports))),
-        provisioning=_provisioning(made.provisioning, llama, api_key(stack, vm), len(vm.gpus)),
+        provisioning=_provisioning(
+            made.provisioning, settings(llama, len(vm.gpus), vm.memory_mib), api_key(stack, vm), llama.model
+        ),
     )
 
 
@@ -39,12 +41,11 @@ def api_key(stack: Stack, vm: Vm) -> SecretRef:
     return vm.llama.api_key or SecretRef(KEPT, f"{stack.name}/{vm.name}/llama-key")
 
 
-def _provisioning(base: Provisioning, llama: Llama, key: SecretRef, gpus: int) -> Provisioning:
+def _provisioning(base: Provisioning, wanted: dict[str, Any], key: SecretRef, model: LlamaModel) -> Provisioning:
     """Return the base with llama.cpp's playbook after it, before the person's own."""
     first = base.playbooks.index(BASE_PLAYBOOK) + 1
     playbooks = (*base.playbooks[:first], LLAMA_PLAYBOOK, *base.playbooks[first:])
-    variables: dict[str, Any] = {**base.variables, "pvekit_llama": settings(llama, gpus)}
-    model = llama.model
+    variables: dict[str, Any] = {**base.variables, "pvekit_llama": wanted}
     if model.url is not None:
         variables["pvekit_llama_model"] = {"url": model.url, "sha256": model.sha256, "size": model.size_bytes}
     secrets = {**base.secrets, "pvekit_llama_key": key}
@@ -59,12 +60,13 @@ def _source(model: LlamaModel) -> list[Any]:
     return [model.url, model.file, model.shape, model.quant if model.shape else None, model.sha256]
 
 
-def settings(llama: Llama, gpus: int = 0) -> dict[str, Any]:
+def settings(llama: Llama, gpus: int = 0, memory_mib: int = 2048) -> dict[str, Any]:
     """Return the variable ``pvekit_llama`` of llama.yml: everything but the model and the key. ``gpus``: how many."""
     return {
         "name": llama.model.name,
         "context": llama.context,
         "slots": llama.slots,
+        "prompt_cache": prompt_cache_mib(memory_mib),
         "threads": llama.threads,
         "gpu_layers": llama.gpu_layers,
         "port": llama.port,

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from pvekit.model.errors import PvekitError
 from pvekit.model.stack import Llama, Stack, Vm
+from pvekit.model.stack.llama import prompt_cache_mib
 from pvekit.model.units import GIB, MIB
 
 _GUEST = 256 * MIB
@@ -39,13 +40,16 @@ def _too_large(vm: Vm, llama: Llama) -> str:
     model = llama.model
     wanted = demand(model.shape or model.file or model.url or "", model.quant if model.shape else None)
     use = served(wanted, Serving(llama.context, llama.slots))
-    needed = use.needed + _GUEST
-    if needed <= vm.memory_mib * MIB:
+    least = use.needed + _GUEST
+    if least + prompt_cache_mib(vm.memory_mib) * MIB <= vm.memory_mib * MIB:
         return ""
+    # Of the memory that is written then, an eighth is for finished prompts again.
+    needed = min(least * 8 // 7, least + prompt_cache_mib(1 << 20) * MIB)
     return (
         f"{vm.name}: the model does not fit: {use.weights / GIB:.1f} GiB of weights, {use.cache / GIB:.1f} GiB for "
-        f"{llama.context} tokens of context, {(use.compute + use.other) / GIB:.1f} GiB for the server and "
-        f"{_GUEST / GIB:.1f} GiB for the system need {-(-needed // GIB)} GiB, and memory is "
+        f"{llama.context} tokens of context, {(use.compute + use.other) / GIB:.1f} GiB for the server, "
+        f"{(needed - least) / GIB:.1f} GiB for finished prompts and {_GUEST / GIB:.1f} GiB for the system need "
+        f"{-(-needed // GIB)} GiB, and memory is "
         f"{vm.memory_mib / 1024:.1f} GiB. Write memory: {-(-needed // GIB)}GiB, less context, or a smaller model or "
         "quantisation"
     )

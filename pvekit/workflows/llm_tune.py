@@ -19,7 +19,7 @@ from pvekit.model.bundle import Bundle
 from pvekit.model.errors import NotFound, PreflightRefused, TaskFailed
 from pvekit.workflows import llm_probe_measure, llm_probe_model
 from pvekit.workflows.llm_machine import Machine
-from pvekit.workflows.llm_tune_runs import Measuring, Plan, Wish, alone, written
+from pvekit.workflows.llm_tune_runs import Measuring, Plan, Wish, alone, refuse_existing, written
 
 _SECONDS = 4.0
 """What one measurement should take: shorter ones only measure the start."""
@@ -141,4 +141,4 @@ def _fitting(machine: Machine, model: str, layers: int, room: int) -> int:
     return layers if size <= 0 else max(0, min(layers, int(layers * 0.9 * room / size)))
 
 
-__all__ = ["DEFAULTS", "Plan", "Wish", "give", "planned", "run", "served"]
+__all__ = ["DEFAULTS", "Plan", "Wish", "give", "planned", "refuse_existing", "run", "served"]

@@ -14,7 +14,7 @@ from pvekit.adapters.llm import records, unit
 from pvekit.adapters.llm_probe_bench import Bench, Benched
 from pvekit.inference.tune import Axis, Knobs, Situation
 from pvekit.inference.tune.race import Unusable
-from pvekit.model.errors import GuestNotReady, NotFound, TaskFailed
+from pvekit.model.errors import Conflict, GuestNotReady, NotFound, TaskFailed
 from pvekit.workflows.llm_machine import Machine
 
 _PAUSE = 1800.0
@@ -91,6 +91,12 @@ class Measuring:
         rest = {"raw": done.raw, "variant": done.variant, "cpu_seconds": done.cpu_seconds}
         self.write("llama-bench", {"knobs": chosen, **rest})
         return done
+
+
+def refuse_existing(path: Path | None) -> None:
+    """Raise Conflict when there is a file for the records already: a search is not gone on with."""
+    if path is not None and path.exists():
+        raise Conflict("is there already", status=0, where=str(path), hint="Name another file with -o.")
 
 
 @contextmanager

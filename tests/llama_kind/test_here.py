@@ -78,7 +78,7 @@ def test_whether_it_fits_is_said_beforehand() -> None:
     small, large = (stack_of({"llm": {**VM, "memory": memory}}) for memory in ("9GiB", "12GiB"))
     (text,), notes = refused(small, {"llm"})
     assert "the model does not fit: 8.4 GiB of weights" in text
-    assert "Write memory: 11GiB" in text
+    assert "Write memory: 12GiB" in text
     assert notes == ()
     assert refused(large, {"llm"}) == ((), ())
     assert refused(small, {"other"}) == ((), ())

@@ -231,6 +231,7 @@ def test_the_arguments_of_the_unit() -> None:
         install=LlamaInstall("release", url="https://x.example/a"), args=("--flash-attn", "on"), metrics=False,
     )  # fmt: skip
     text = unit(kind.settings(llama), "ab" * 32)
+    assert "Environment=LLAMA_ARG_CACHE_RAM=256 LLAMA_ARG_CTX_CHECKPOINTS=4" in text
     assert lines(text, "ExecStart")[0].startswith("/opt/pvekit/llama/current/llama-server ")
     assert argv_of(text, "--threads 9") == [
         "--model", f"/var/lib/pvekit/models/{'ab' * 32}.gguf", "--alias", 'a "b" %h $c', "--host", "0.0.0.0",

@@ -38,6 +38,8 @@ def command(
     def say(text: str) -> None:
         click.echo(text, err=True)
 
+    if not dry_run:
+        work.refuse_existing(out)
     wish = work.Wish(objective, runs, depth, kv)
     with opened() as (machine, bench), work.planned(machine, wish, model=model, bench=bench, say=say) as plan:
         if dry_run:

@@ -13,7 +13,7 @@ from pvekit.inference.prediction import MemoryUse
 
 MAIN = "main memory"
 _SYSTEM = 1024**3
-"""What the operating system keeps for itself."""
+"""What the operating system keeps for itself; of a small machine a quarter."""
 
 
 def uses(demand: Demand, hardware: Hardware, parts: Sequence[Part], serving: Serving) -> tuple[MemoryUse, ...]:
@@ -29,7 +29,8 @@ def uses(demand: Demand, hardware: Hardware, parts: Sequence[Part], serving: Ser
         compute = 0 if part.empty else buffers.compute(demand, layers, serving, head=part.head)
         if part.card is None:
             weights += demand.embedding if not (demand.tied and part.head) else 0
-            have = None if hardware.memory.capacity is None else max(hardware.memory.capacity - _SYSTEM, 0)
+            whole = hardware.memory.capacity
+            have = None if whole is None else whole - min(_SYSTEM, whole // 4)
             # With a card there, llama.cpp takes the card's kind of main memory, which keeps the order of the file.
             again = 0 if hardware.gpus or not serving.reorder else buffers.copies(
                 layers, demand.orderable if part.head else (), hardware.cpu.isa

@@ -64,3 +64,8 @@ class Llama:
     install: LlamaInstall = LlamaInstall()
     args: tuple[str, ...] = ()
     metrics: bool = True
+
+
+def prompt_cache_mib(memory_mib: int) -> int:
+    """Return how much llama-server may keep of finished prompts in a VM with so much memory, both in MiB."""
+    return min(memory_mib // 8, 2048)
