@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -24,7 +25,8 @@ _PIECES = st.one_of(
     st.text(alphabet="0123456789.,:|/=%()[]{}\"'- tokensecGBMiHzxQK_AVX²٣", max_size=60),
     st.text(max_size=40),
 )
-_SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+_MANY = int(os.environ.get("PVEKIT_FUZZ", "150"))
+_SETTINGS = settings(max_examples=_MANY, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @_SETTINGS
