@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pvekit.inference.reports import read
@@ -31,6 +31,8 @@ _SETTINGS = settings(max_examples=_MANY, deadline=None, suppress_health_check=li
 
 @_SETTINGS
 @given(st.lists(_PIECES, max_size=25))
+@example(["\r,"])  # what fuzzing found
+@example(["INSERT INTO test (avg_ts, n_gen) VALUES (1\r, 2);", "build_commit\r,b"])
 def test_any_mixture_is_read(pieces: list[str]) -> None:
     observed = read({"mixed.txt": "\n".join(pieces)})
     for run in observed.runs:
