@@ -20,8 +20,8 @@ from pvekit.model.gguf import GgufFile, Long, Scalar
 
 _Parts = list[tuple[str, tuple[int, ...], Kind]]
 _LEAST_TOKENS = 259
-_MOST_TOKENS = 2**22
-"""Of a file's twin: the largest vocabularies of today have a sixteenth of that."""
+_MOST_TOKENS = 2**20
+"""Of a file's twin: the largest vocabularies of today have a quarter of that."""
 
 
 def size(model: str | Shape | GgufFile, quant: str) -> int:
