@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pvekit.adapters import gguf, gguf_http, gguf_remote
-from pvekit.adapters.gguf import GgufInvalid
+from pvekit.adapters.gguf import GgufCut, GgufInvalid
 from pvekit.model.errors import HostUnreachable, NotFound, PvekitError
 from tests.inference_model.build import entry, tensor, text
 from tests.inference_model.build import gguf as built
@@ -217,7 +217,7 @@ _BAD: dict[str, tuple[Callable[[Asked], None], type[PvekitError], str]] = {
         _sends(b"<!doctype html>"), GgufInvalid, "no GGUF file: it begins"
     ),
     "a model cut off": (
-        _sends(_SMALL[:3_000_000]), GgufInvalid, "cut off"
+        _sends(_SMALL[:3_000_000]), GgufCut, "cut off"
     ),
     "the same part again": (_told("bytes 0-99/*"), GgufInvalid, "another part than asked for"),
     "zeros for ever": (_for_ever(bytes(2**16)), GgufInvalid, "is there twice|do not fit"),

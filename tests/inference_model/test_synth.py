@@ -232,7 +232,7 @@ def test_a_file_that_claims_a_huge_vocabulary_has_no_twin(tmp_path: Path) -> Non
     path.write_bytes(
         built(
             [entry("general.architecture", 8, text("llama")), entry("llama.block_count", 4, struct.pack("<I", 1))],
-            [tensor_of("token_embd.weight", [256, 2**33], 12)],
+            [tensor_of("token_embd.weight", [256, 2**33], 12), tensor_of("blk.0.x.weight", [256, 256], 12)],
         )
     )
     os.truncate(path, 2**41)
