@@ -72,6 +72,7 @@ def _cpu(bundle: Bundle) -> Facts:
     names = (
         "guest.isa",
         "guest.virtual",
+        "guest.emulated",
         "guest.cpus",
         "host.cores",
         "host.threads",
@@ -84,6 +85,7 @@ def _cpu(bundle: Bundle) -> Facts:
     rows = (
         found.isa,
         found.virtual,
+        found.emulated or (None if found.virtual else False),
         found.threads,
         found.cores,
         found.threads,

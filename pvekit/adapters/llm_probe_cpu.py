@@ -20,6 +20,8 @@ class Processor:
     name: str
     isa: str | None
     virtual: bool
+    emulated: bool
+    """Whether QEMU's TCG plays it: the types ``max`` and ``host`` say so in their name."""
     cores: int
     threads: int
     sockets: int
@@ -45,10 +47,12 @@ def processor(bundle: Bundle) -> Processor | None:
     sizes = [size for path, text in values(bundle.files.get("caches.txt", ""))
              if path.endswith("/size") and (size := _size(text))]  # fmt: skip
     threads = sum(line.startswith("processor") for line in bundle.files.get("cores.txt", "").splitlines())
+    name = fields.get("model name") or fields.get("Model") or fields.get("Hardware") or ""
     return Processor(
-        name=fields.get("model name") or fields.get("Model") or fields.get("Hardware") or "",
+        name=name,
         isa=isa(flags),
         virtual="hypervisor" in flags,
+        emulated="TCG" in name.split(),
         cores=len(cores) or threads,
         threads=threads,
         sockets=len({socket for socket, _ in cores}) or 1,

@@ -53,6 +53,8 @@ class Guest:
     """What the system that ran llama.cpp says of itself (a VM's guest, or the machine when there is no VM)."""
 
     virtual: bool | None = None
+    emulated: bool | None = None
+    """Whether software plays the processor (QEMU's TCG), which is 10 to 100 times slower than a VM with KVM."""
     isa: Isa | None = None
     """The widest that /proc/cpuinfo, or llama.cpp's system line, shows."""
     variant: str | None = None

@@ -193,7 +193,8 @@ def _ask(running: _Run, serving: Serving, speaker: Speaker, ask: Ask) -> None:
     size = Size(ask.prompt, ask.generate)
     try:
         with energy.measured(running.sources, running.idle) as used:
-            data = load.measure(speaker, ask.clients, size, rounds=running.suite.rounds, key=ask.key)
+            data = load.measure(speaker, ask.clients, size, rounds=running.suite.rounds, key=ask.key,
+                                enough=running.suite.enough)  # fmt: skip
     except _FATAL as error:
         what = f"{ask.clients} client{'s' if ask.clients > 1 else ''} with {ask.prompt} tokens"
         ended = error if not isinstance(error, failures.NothingListens) else failures.ServerEnded(

@@ -50,6 +50,8 @@ def prediction(
         return {"notes": ["nothing is predicted: the tensors of the model cannot be seen from here"]}
     if hardware is None:
         return {"notes": ["nothing is predicted: nothing is known of the machine"]}
+    if known.get("guest.emulated") is True:
+        return {"notes": ["nothing is predicted: software plays the VM's processor (no KVM), at a speed of its own"]}
     depths = sorted({test.depth for test in suite.tests})
     longest = max((ask.prompt + ask.generate for ask in suite.asks), default=0)
     context = max(4096, longest, max(depths) + 1024)

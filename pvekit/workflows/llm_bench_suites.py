@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ class Ask:
 class Suite:
     """``sweep`` are thread counts beside what llama.cpp chooses; those above the machine's are left out.
 
-    ``seconds`` bounds one call of llama-bench.
+    ``seconds`` bounds one call of llama-bench; ``enough`` are the seconds after which clients begin no further round.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Suite:
     sweep: tuple[int, ...] = ()
     swept: Test = Test(generate=32)
     seconds: float = 3600.0
+    enough: float = math.inf
 
     def steps(self, processors: int | None) -> Iterator[Test]:
         """Yield the calls of llama-bench on a machine with so many processors."""
@@ -80,7 +82,7 @@ SUITES = {
         "quick",
         (Test(prompt=512), Test(generate=64)),
         (Ask(1, 128, 64), Ask(2, 128, 64), Ask(4, 128, 64), Ask(1, 1024, 32)),
-        rounds=3, sweep=(1, 2, 4), seconds=1800.0,
+        rounds=3, sweep=(1, 2, 4), seconds=1800.0, enough=45.0,
     ),
     "full": Suite(
         "full",

@@ -134,6 +134,12 @@ def test_several_clients_ask_at_once_and_differ() -> None:
     assert threading.active_count() < 20
 
 
+def test_a_slow_server_has_fewer_rounds_and_says_how_many() -> None:
+    with served(Foreign(tokens=4, pause=0.02)) as foreign:
+        data = load.measure(load.meet(Client(foreign.url)), 1, Size(100, 4), rounds=9, key="k", enough=0.01)
+    assert (data["rounds"], len(data["samples"]), len(data["requests"])) == (1, 1, 1)
+
+
 def test_a_server_without_chat_is_asked_for_completions() -> None:
     with served(Foreign("plain-only")) as foreign:
         assert load.meet(Client(foreign.url)).path == "/v1/completions"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import threading
@@ -84,8 +85,12 @@ def meet(client: Client, *, model: str = "", wait: float = 600.0, seed: str = "0
     return Speaker(client, server, name, path, 1.2, 10.0, counts=False)
 
 
-def measure(speaker: Speaker, clients: int, size: Size, *, rounds: int, key: str) -> dict[str, Any]:
+def measure(
+    speaker: Speaker, clients: int, size: Size, *, rounds: int, key: str, enough: float = math.inf
+) -> dict[str, Any]:
     """Let so many clients ask at once, so many times, and return the data of an ``http`` record.
+
+    No round begins once ``enough`` seconds went by: a slow server has fewer samples, at least those of one round.
 
     One request that fails is an entry of ``errors``. Raises what ended the server, or the first error when no request
     of a round succeeded.
@@ -101,6 +106,8 @@ def measure(speaker: Speaker, clients: int, size: Size, *, rounds: int, key: str
         rate = throughput(good)
         rates += [rate] if rate is not None else []
         walls.append(max(answer.ended for answer in answers) - min(answer.begun for answer in answers))
+        if sum(walls) >= enough:
+            break
     good = [answer for answer in asked if not answer.failure]
     return {
         "clients": clients,
@@ -114,7 +121,7 @@ def measure(speaker: Speaker, clients: int, size: Size, *, rounds: int, key: str
         "samples": rates,
         "served_per_s": sum(answer.generated for answer in good) / sum(walls) if sum(walls) > 0 else None,
         "wall_s": sum(walls),
-        "rounds": rounds,
+        "rounds": len(walls),
         "ignore_eos": speaker.server.ignores_end,
         "prompt_counted": speaker.counts,
         "errors": [answer.failure for answer in asked if answer.failure],

@@ -10,7 +10,8 @@ from pvekit.inference.report.figures import number, short, size
 
 _NAMES = {
     "cpu.name": "Processor", "cpu.sockets": "Sockets", "cpu.cache": "Cache", "memory.hugepages": "Huge pages",
-    "guest.virtual": "Guest is a VM", "guest.isa": "Instruction set in the guest",
+    "guest.virtual": "Guest is a VM", "guest.emulated": "Processor is emulated",
+    "guest.isa": "Instruction set in the guest",
     "guest.variant": "CPU backend loaded",
     "guest.cpus": "CPUs of the guest", "guest.memory": "Memory of the guest", "guest.available": "Memory available",
     "guest.swap_used": "Swap used", "guest.steal_percent": "Time stolen (percent)", "guest.driver": "GPU driver",

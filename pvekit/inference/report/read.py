@@ -84,7 +84,9 @@ def _model(header: Mapping[str, Any], benches: Sequence[Bench], scrub: Scrub) ->
     """Return the name of the model: what llama.cpp calls it, with the file where that says more."""
     given = scrub.plain(words(header.get("model"))).replace("\\", "/").rstrip("/").rpartition("/")[2]
     if benches:
-        return benches[0].model or given or benches[0].file
+        # llama.cpp writes "llama ?B" for a size that it has no name for.
+        named = "" if given and "?" in benches[0].model else benches[0].model
+        return named or given or benches[0].file
     return given
 
 

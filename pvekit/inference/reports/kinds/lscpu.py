@@ -82,6 +82,8 @@ def _lscpu(text: Text, values: dict[str, str], fields: dict[str, Line], found: F
     if virtual is not None and side != "host":
         at = fields.get("Hypervisor vendor") or fields["Flags"]
         found.say(f"{side}.virtual", virtual, at)
+    if "TCG" in values.get("Model name", "").split():
+        found.say("guest.emulated", True, fields["Model name"])
     if cpus and "CPU(s)" in fields:
         found.say(f"{side}.cpus", cpus, fields["CPU(s)"])
     if not virtual and cores and sockets:
@@ -114,6 +116,8 @@ def _cpuinfo(
             found.say(f"{side}.virtual", virtual, at)
     if len(processors) > 1:
         found.say(f"{side}.cpus", len(processors), processors[-1])
+    if "TCG" in values.get("/model name", "").split():
+        found.say("guest.emulated", True, fields["/model name"])
     if "/model name" in values:
         found.cpus.append(
             Part(

@@ -70,5 +70,7 @@ def _keep(values: dict[str, tuple[str, Line]], found: Found) -> None:
         balloon = numbers.whole(values["balloon"][0]) if "balloon" in values else None
         if balloon is not None and balloon < megabytes:
             found.say("vm.balloon_minimum", balloon, values["balloon"][1])
+    if values.get("kvm", ("1", some))[0] == "0":
+        found.say("guest.emulated", True, values["kvm"][1])
     if "numa" in values:
         found.say("vm.numa", values["numa"][0] == "1", values["numa"][1])

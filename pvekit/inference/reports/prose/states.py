@@ -15,6 +15,11 @@ _VM = re.compile(
     r"|\bubuntu vm\b|\bproxmox vm\b|\bguest (?:has|sees|shows|os|/proc)\b|\bin the guest\b",
     re.IGNORECASE,
 )
+_EMULATED = re.compile(
+    r"\b(?:without|has no|have no|no|lacks?) (?:kvm|vt-x|amd-v|nested virtuali[sz]ation|hardware virtuali[sz]ation)\b"
+    r"|\bkvm(?: is|=|:) ?(?:off|disabled|0)\b|\bqemu tcg\b|\btcg (?:only|mode|emulation)\b",
+    re.IGNORECASE,
+)
 _METAL = re.compile(
     r"\b(?:on|running) bare[- ]?metal\b|\bbare[- ]?metal (?:install|ubuntu|debian|linux|server)\b"
     r"|\bno (?:vm|virtuali[sz]ation|hypervisor)\b|\bnot (?:in )?a vm\b",
@@ -136,6 +141,8 @@ def read(clause: Clause, found: Found) -> None:
 
 
 def _virtual(clause: Clause, found: Found) -> None:
+    if _EMULATED.search(clause.text):
+        found.say("guest.emulated", True, clause.line, SAID)
     if _VM.search(clause.text):
         found.say("guest.virtual", True, clause.line, SAID)
     elif _METAL.search(clause.text) and not _VM.search(clause.sentence):
