@@ -39,6 +39,10 @@ class GgufInvalid(PvekitError):
     code = 17
 
 
+class GgufCut(GgufInvalid):
+    """A file that ends before its header says so: what is left of a download that broke off."""
+
+
 def read(path: Path) -> GgufFile:
     """Read the header of a file. Raises GgufInvalid, OSError."""
     size = path.stat().st_size
@@ -80,7 +84,7 @@ def parse(fetch: Fetch, size: int | None, where: str) -> GgufFile:
         if tensor.offset % alignment:
             raise cursor.wrong(f"the data of {tensor.name} is not aligned to {alignment} bytes", at=cursor.at)
         if size is not None and data + tensor.offset + tensor.bytes > size:
-            raise GgufInvalid(
+            raise GgufCut(
                 f"cut off: the data of {tensor.name} ends at byte {data + tensor.offset + tensor.bytes}, "
                 f"and the file has {size}",
                 where=f"{where}, byte {size}",
@@ -131,6 +135,12 @@ class _Cursor:
             what, where=f"{self._where}, byte {at}", hint="Is it a GGUF file of a language model, and whole?"
         )
 
+    def cut(self, end: int) -> GgufCut:
+        return GgufCut(
+            f"cut off: the header goes on beyond byte {end}", where=f"{self._where}, byte {self.at}",
+            hint="Is it a GGUF file, and whole? Download it again; a download can be resumed.",
+        )  # fmt: skip
+
     def take(self, length: int) -> bytes:
         begin = self.at - self._start
         if begin + length > len(self._held):
@@ -140,7 +150,7 @@ class _Cursor:
             self._start, begin = self.at, 0
         found = self._held[begin : begin + length]
         if len(found) < length:
-            raise self.wrong(f"cut off: the header goes on beyond byte {self.at + len(found)}", at=self.at)
+            raise self.cut(self.at + len(found))
         self.at += length
         return found
 
@@ -199,7 +209,7 @@ class _Cursor:
     def _skip(self, length: int) -> None:
         """Go on without reading; what is not there is noticed by the next read, or here where the size is known."""
         if self._size is not None and self.at + length > self._size:
-            raise self.wrong("cut off: the header goes on beyond the end", at=self.at)
+            raise self.cut(self._size)
         if self.at + length > _MOST_HEADER:
             raise self.wrong(f"the header is longer than {_MOST_HEADER // 2**20} MiB", at=self.at)
         self.at += length

@@ -48,6 +48,8 @@ def header(model: str) -> GgufFile | None:
         from pvekit.adapters import gguf
 
         return gguf.read(path)
+    if path.exists() and (path.is_absolute() or model.startswith(".")):
+        raise NotFound("this is no ordinary file", status=0, where=model, hint="Name the GGUF file itself.")
     if model.startswith((".", "/", "~")) or model.lower().endswith(".gguf"):
         raise NotFound("there is no such file", status=0, where=model, hint="Is the path right?")
     return None

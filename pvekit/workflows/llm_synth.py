@@ -13,7 +13,8 @@ from pvekit.inference.demand import Demand
 from pvekit.inference.models import demand as demands
 from pvekit.inference.models import quants, shapes
 from pvekit.inference.models.shape import Shape
-from pvekit.inference.models.synth import write
+from pvekit.inference.models.synth import size as size_of
+from pvekit.inference.models.synth import unwritten, write
 from pvekit.model.errors import NotFound, PvekitError
 from pvekit.model.gguf import GgufFile
 from pvekit.workflows import llm_model
@@ -52,21 +53,25 @@ def synth(
         source = replace(source, layers=min(layers, source.layers))
         stem, demand = f"{stem}-{source.layers}layers", demands.of_shape(source, demand.quant)
     path = out or Path(f"{stem}.gguf")
-    if path.exists() and not force:
+    folder, needed = path.absolute().parent, size_of(source, demand.quant)
+    try:
+        there, free = path.exists(), shutil.disk_usage(folder).free
+    except OSError as error:
+        raise unwritten(error, folder, needed) from error
+    if there and not force:
         raise PvekitError(
             "the file is there already", where=str(path), hint="Replace it with --force, or name another."
         )
-    free = shutil.disk_usage(path.absolute().parent).free
-    if free < demand.file:
+    if free < needed:
         raise PvekitError(
-            f"the disk has {free / 1e9:.1f} GB left, and the model needs {demand.file / 1e9:.1f} GB",
-            where=str(path.absolute().parent), hint="Make room, or write it elsewhere with -o.",
+            f"the disk has {free / 1e9:.2f} GB left, and the model needs {needed / 1e9:.2f} GB ({needed} bytes)",
+            where=str(folder), hint="Make room, or write it elsewhere with -o.",
         )  # fmt: skip
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         size = write(source, demand.quant, part, seed)
         part.replace(path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             part.unlink()
     return Made(path, size, demands.of_file(gguf.read(path)))

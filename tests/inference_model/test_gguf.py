@@ -181,7 +181,7 @@ def test_a_header_of_texts_does_not_fill_the_memory() -> None:
         _parse(data)
 
 
-@settings(max_examples=int(os.environ.get("PVEKIT_FUZZ", "200")))
+@settings(max_examples=int(os.environ.get("PVEKIT_FUZZ", "200")), deadline=None)
 @given(st.data())
 def test_a_mutated_header_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
     whole = _head()

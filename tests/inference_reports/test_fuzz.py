@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pvekit.inference.reports import read
@@ -24,11 +25,14 @@ _PIECES = st.one_of(
     st.text(alphabet="0123456789.,:|/=%()[]{}\"'- tokensecGBMiHzxQK_AVX²٣", max_size=60),
     st.text(max_size=40),
 )
-_SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+_MANY = int(os.environ.get("PVEKIT_FUZZ", "150"))
+_SETTINGS = settings(max_examples=_MANY, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @_SETTINGS
 @given(st.lists(_PIECES, max_size=25))
+@example(["\r,"])  # what fuzzing found
+@example(["INSERT INTO test (avg_ts, n_gen) VALUES (1\r, 2);", "build_commit\r,b"])
 def test_any_mixture_is_read(pieces: list[str]) -> None:
     observed = read({"mixed.txt": "\n".join(pieces)})
     for run in observed.runs:

@@ -24,6 +24,7 @@ from pvekit.provision.cpu import choose
 from pvekit.workflows.llama_fit import refused
 from pvekit.workflows.llama_models import local_file
 from pvekit.workflows.places import kept_secret
+from tests.llama.model import gemma
 from tests.llama_kind.program import FOLDER
 from tests.provision.world import desired_of, facts_of, stack_of
 
@@ -75,7 +76,8 @@ def test_a_model_that_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_whether_it_fits_is_said_beforehand() -> None:
-    small, large = (stack_of({"llm": {**VM, "memory": memory}}) for memory in ("9GiB", "12GiB"))
+    disks = [{"size": "20GiB"}]
+    small, large = (stack_of({"llm": {**VM, "memory": memory, "disks": disks}}) for memory in ("9GiB", "12GiB"))
     (text,), notes = refused(small, {"llm"})
     assert "the model does not fit: 8.4 GiB of weights" in text
     assert "Write memory: 12GiB" in text
@@ -86,6 +88,28 @@ def test_whether_it_fits_is_said_beforehand() -> None:
     reasons, (note,) = refused(unknown, {"llm"})
     assert reasons == ()
     assert "whether the model fits is not known" in note
+
+
+def test_whether_the_disk_has_room_is_said_beforehand() -> None:
+    gpus = {"card": {"match": {"id": "10de:1c07"}}}
+    for more in ({}, {"gpus": ["card"], "llama": {**VM["llama"], "gpu_layers": 0}}):
+        vm = {**VM, **more, "memory": "12GiB", "disks": [{"size": "10GiB"}]}
+        (text,), notes = refused(stack_of({"llm": vm}, gpus=gpus), {"llm"})
+        assert text.startswith("llm: the system disk has no room for the model: 8.4 GiB and 3 GiB for the system")
+        assert "it has 10.0 GiB. Write disks: [{size: 12GiB}]" in text
+        assert notes == ()
+    both, _ = refused(stack_of({"llm": {**VM, "memory": "8GiB", "disks": [{"size": "10GiB"}]}}), {"llm"})
+    assert len(both) == 2
+
+
+def test_a_model_that_is_cut_off_is_not_sent(tmp_path: Path) -> None:
+    with gemma().open("rb") as file:
+        (tmp_path / "half.gguf").write_bytes(file.read(10_000_000))
+    stack = stack_of({"llm": {**VM, "llama": {"model": {"file": str(tmp_path / "half.gguf")}}}})
+    (text,), notes = refused(stack, {"llm"})
+    assert text.startswith(f"llm: the model is not whole: {tmp_path}/half.gguf, byte 10000000: cut off: the data of ")
+    assert text.endswith("the file has 10000000. Download it again")
+    assert notes == ()
 
 
 def test_a_key_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

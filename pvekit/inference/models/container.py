@@ -5,8 +5,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 ALIGNMENT = 32
+_MOST_SINGLE = 3.4e38
+"""About the greatest number of single precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,28 @@ def _value(value: Entry) -> bytes:
     if isinstance(value, bool):
         return struct.pack("<I?", 7, value)
     if isinstance(value, int):
-        return struct.pack("<II", 4, value)
+        number, letter = _whole([value])
+        return struct.pack(f"<I{letter}", number, value)
     if isinstance(value, float):
-        return struct.pack("<If", 6, value)
+        number, letter = _broken([value])
+        return struct.pack(f"<I{letter}", number, value)
     if isinstance(value, str):
         return struct.pack("<I", 8) + _text(value)
     if isinstance(value, Signed):
-        return struct.pack(f"<IIQ{len(value.numbers)}i", 9, 5, len(value.numbers), *value.numbers)
+        number, letter = _whole(value.numbers, signed=True)
+        return struct.pack(f"<IIQ{len(value.numbers)}{letter}", 9, number, len(value.numbers), *value.numbers)
     return struct.pack("<I", 9) + _list(value)
+
+
+def _whole(values: Sequence[int], *, signed: bool = False) -> tuple[int, str]:
+    """Return the type's number and letter for whole numbers: of 32 bits, where they go into that."""
+    if signed or min(values, default=0) < 0:
+        return (5, "i") if all(-(2**31) <= value < 2**31 for value in values) else (11, "q")
+    return (4, "I") if all(value < 2**32 for value in values) else (10, "Q")
+
+
+def _broken(values: Sequence[float]) -> tuple[int, str]:
+    return (6, "f") if all(abs(value) <= _MOST_SINGLE or not isfinite(value) for value in values) else (12, "d")
 
 
 def _list(values: Sequence[str] | Sequence[float] | Sequence[int]) -> bytes:
@@ -53,6 +70,7 @@ def _list(values: Sequence[str] | Sequence[float] | Sequence[int]) -> bytes:
         return struct.pack("<IQ", 8, len(values)) + b"".join(_text(str(one)) for one in values)
     if all(isinstance(one, bool) for one in values):
         return struct.pack(f"<IQ{len(values)}?", 7, len(values), *values)
-    if all(isinstance(one, int) for one in values):
-        return struct.pack(f"<IQ{len(values)}I", 4, len(values), *values)
-    return struct.pack(f"<IQ{len(values)}f", 6, len(values), *values)
+    numbers = [one for one in values if not isinstance(one, str)]
+    whole = [one for one in numbers if isinstance(one, int)]
+    number, letter = _whole(whole) if len(whole) == len(numbers) else _broken(numbers)
+    return struct.pack(f"<IQ{len(numbers)}{letter}", number, len(numbers), *numbers)

@@ -17,6 +17,8 @@ from pvekit.model.gguf import GgufFile
 
 _SMALL_VOCABULARY, _LARGE_VOCABULARY = 40_000, 110_000
 _MOST_LAYERS = 4096
+_MOST = 2**31
+"""Of whatever a file's numbers count: tokens, heads, entries of a row."""
 
 
 @dataclass(slots=True)
@@ -71,24 +73,42 @@ def _header(shape: Shape) -> int:
 
 
 def of_file(file: GgufFile) -> Demand:
-    """Return the demand of a file. Raises GgufInvalid when it does not say how many layers it has, or absurdly many."""
+    """Return the demand of a file. Raises GgufInvalid when it is no model: absurd numbers, or no weights."""
     tensors = [(tensor.name, tensor.shape, tensor.kind) for tensor in file.tensors]
-    layers = file.number("block_count") or 0
+    layers = _number(file, "block_count") or 0
     if not 1 <= layers <= _MOST_LAYERS:
         raise GgufInvalid(f"a model of {layers} layers", where=file.where, hint="Is it the file of a language model?")
-    width = file.number("embedding_length") or 0
+    width = _number(file, "embedding_length") or 0
     embedding = next((shape for name, shape, _ in tensors if name == "token_embd.weight"), (width, 0))
-    experts, used = file.number("expert_count") or 0, file.number("expert_used_count") or 0
+    experts, used = _number(file, "expert_count") or 0, _number(file, "expert_used_count") or 0
     name = file.metadata.get("general.name")
     frame = _Frame(
         name if isinstance(name, str) and name else file.where.rpartition("/")[2],
         quant_of(file), file.architecture, layers, width, embedding[-1],
-        file.number("context_length") or 0,
+        _number(file, "context_length") or 0,
         used / experts if experts and used else 1.0,
         file.size or file.data + sum(tensor.bytes for tensor in file.tensors),
         _attentions(file, layers, width),
     )  # fmt: skip
-    return _counted(frame, tensors)
+    found = _counted(frame, tensors)
+    if not any(layer.parameters for layer in found.layers):
+        raise GgufInvalid(
+            "its layers have no weights", where=file.where, hint="Is it a vocabulary only, or a part of a split model?"
+        )
+    return found
+
+
+def _number(file: GgufFile, key: str, default: int | None = None) -> int | None:
+    """Return a number that counts something. Raises GgufInvalid for what nothing has so many of."""
+    return _sane(file, key, file.number(key, default))
+
+
+def _sane(file: GgufFile, key: str, found: int | None) -> int | None:
+    if found is not None and not 0 <= found <= _MOST:
+        raise GgufInvalid(
+            f"{file.architecture}.{key} is {found}", where=file.where, hint="Is it the file of a language model?"
+        )
+    return found
 
 
 def attention(heads: int, kv_heads: int, key: int, value: int, latent: Latent | None = None) -> Attention:
@@ -119,24 +139,27 @@ FILE_TYPES = {
 
 
 def _attentions(file: GgufFile, layers: int, width: int) -> tuple[Attention | None, ...]:
-    heads = file.number("attention.head_count") or 1
+    heads = _number(file, "attention.head_count") or 1
     per_layer = file.metadata.get(f"{file.architecture}.attention.head_count_kv")
-    kept = list(per_layer) if isinstance(per_layer, tuple) else [file.number("attention.head_count_kv", heads)] * layers
-    key = file.number("attention.key_length") or width // max(1, heads)
-    value = file.number("attention.value_length") or key
-    rank = file.number("attention.kv_lora_rank")
-    rope = file.number("rope.dimension_count") or 0
+    kept = (
+        list(per_layer) if isinstance(per_layer, tuple) else [_number(file, "attention.head_count_kv", heads)] * layers
+    )
+    key = _number(file, "attention.key_length") or width // max(1, heads)
+    value = _number(file, "attention.value_length") or key
+    rank = _number(file, "attention.kv_lora_rank")
+    rope = _number(file, "rope.dimension_count") or 0
     latent = Latent(rank, rope, 0, 0) if rank else None
     window = _window(file)
     pattern = file.metadata.get(f"{file.architecture}.attention.sliding_window_pattern")
     found: list[Attention | None] = []
     for layer in range(layers):
-        count = kept[layer] if layer < len(kept) and isinstance(kept[layer], int) else heads
-        one = attention(heads, int(count or 0), key, value, latent)
+        one = kept[layer] if layer < len(kept) else None
+        count = _sane(file, "attention.head_count_kv", one if isinstance(one, int) else heads)
+        asked = attention(heads, int(count or 0), key, value, latent)
         if isinstance(pattern, tuple) and layer < len(pattern) and not pattern[layer]:
-            found.append(one if count or latent else None)
+            found.append(asked if count or latent else None)
         else:
-            found.append(_windowed(one, window, layer) if count or latent else None)
+            found.append(_windowed(asked, window, layer) if count or latent else None)
     return tuple(found)
 
 
@@ -145,7 +168,7 @@ _PATTERNS = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2, "cohere2": 4, "llama4": 4}
 
 
 def _window(file: GgufFile) -> Window | None:
-    tokens = file.number("attention.sliding_window")
+    tokens = max(0, file.number("attention.sliding_window") or 0)
     told = file.metadata.get(f"{file.architecture}.attention.sliding_window_pattern")
     if tokens and isinstance(told, tuple):
         return Window(tokens, 0)  # One entry per layer says which look back that far.

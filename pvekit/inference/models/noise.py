@@ -48,6 +48,8 @@ def noise(kind: Kind, size: int, rng: random.Random) -> Iterator[bytes]:
         yield bytes(data)
 
 
-def ones(size: int) -> bytes:
-    """Return a tensor of ones in single precision: a norm that changes nothing."""
-    return struct.pack("<f", 1.0) * (size // 4)
+def same(number: float, size: int) -> Iterator[bytes]:
+    """Yield a tensor of one number in single precision: a norm of ones changes nothing, nor does a bias of zeros."""
+    piece = struct.pack("<f", number) * (_PIECE // 4)
+    for begin in range(0, size, len(piece)):
+        yield piece[: size - begin]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import random
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from pvekit.inference.models import quants, shapes
 from pvekit.inference.models.container import ALIGNMENT, Entry, Signed, header
 from pvekit.inference.models.demand import FILE_TYPES
-from pvekit.inference.models.noise import KINDS, noise, ones
+from pvekit.inference.models.noise import KINDS, noise, same
 from pvekit.inference.models.shape import Shape
 from pvekit.inference.models.vocabulary import vocabulary
 from pvekit.model.errors import PvekitError
@@ -19,52 +20,79 @@ from pvekit.model.gguf import GgufFile, Long, Scalar
 
 _Parts = list[tuple[str, tuple[int, ...], Kind]]
 _LEAST_TOKENS = 259
+_MOST_TOKENS = 2**20
+"""Of a file's twin: the largest vocabularies of today have a quarter of that."""
+
+
+def size(model: str | Shape | GgufFile, quant: str) -> int:
+    """Return how many bytes ``write`` will write. Raises KeyError, PvekitError."""
+    parts, metadata = _asked(model, quant)
+    rows, data = _rows(parts)
+    return len(header(metadata, rows)) + data
 
 
 def write(model: str | Shape | GgufFile, quant: str, path: Path, seed: int = 0) -> int:
     """Write a model and return its size in bytes. From a file's header it becomes that file's twin; ``quant`` is moot.
 
-    The same seed gives the same bytes. Raises KeyError (no such shape or quantisation), PvekitError, OSError. What was
-    begun is removed when it cannot be ended.
+    The same seed gives the same bytes. Raises KeyError (no such shape or quantisation) and PvekitError. What was begun
+    is removed when it cannot be ended.
     """
-    if isinstance(model, str):
-        model = shapes.shape(model)
-    parts, metadata = _of_file(model) if isinstance(model, GgufFile) else _of_shape(model, quants.canonical(quant))
-    if unknown := sorted({kind.name for _, _, kind in parts} - KINDS):
-        raise PvekitError(f"weights of type {', '.join(unknown)} cannot be made up",
-                          where=str(path), hint="Take another quantisation, such as Q4_K_M.")  # fmt: skip
-    begun = not path.exists()
+    parts, metadata = _asked(model, quant)
+    begun = False
     try:
+        begun = not path.exists()
         with path.open("wb") as file:
             for piece in _pieces(parts, metadata, seed):
                 file.write(piece)
             return file.tell()
     except OSError as error:
         if begun:
-            path.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            size = sum(kind.size(shape) for _, shape, kind in parts)
-            raise PvekitError(f"the disk is full: the model needs {size / 1e9:.1f} GB", where=str(path.parent),
-                              hint="Make room, or write it elsewhere.") from error  # fmt: skip
-        raise
+            with contextlib.suppress(OSError):
+                path.unlink()
+        raise unwritten(error, path.parent, size(model, quant)) from error
 
 
-def _pieces(parts: _Parts, metadata: Mapping[str, Entry], seed: int) -> Iterator[bytes]:
+def unwritten(error: OSError, folder: Path, needed: int) -> PvekitError:
+    """Return the error of a model of ``needed`` bytes that could not be written into a folder."""
+    here, model = str(folder.absolute()), f"the model needs {needed / 1e9:.2f} GB ({needed} bytes)"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return PvekitError(f"the disk is full: {model}", where=here, hint="Make room, or write it elsewhere.")
+    if error.errno == errno.EFBIG:
+        hint = "A FAT file system allows 4 GiB, and a limit of the shell (ulimit -f) less. Write it elsewhere."
+        return PvekitError(f"no file may be that large here: {model}", where=here, hint=hint)
+    hint = "Is it a folder, and may you write into it?"
+    return PvekitError(f"the model cannot be written here: {error.strerror or error}", where=here, hint=hint)
+
+
+def _asked(model: str | Shape | GgufFile, quant: str) -> tuple[_Parts, Mapping[str, Entry]]:
+    if isinstance(model, str):
+        model = shapes.shape(model)
+    parts, metadata = _of_file(model) if isinstance(model, GgufFile) else _of_shape(model, quants.canonical(quant))
+    if unknown := sorted({kind.name for _, _, kind in parts} - KINDS):
+        raise PvekitError(f"weights of type {', '.join(unknown)} cannot be made up",
+                          hint="Take another quantisation, such as Q4_K_M.")  # fmt: skip
+    return parts, metadata
+
+
+def _rows(parts: _Parts) -> tuple[list[tuple[str, tuple[int, ...], int, int]], int]:
+    """Return how the header describes the tensors, and the size of their data."""
     rows, offset = [], 0
     for name, shape, kind in parts:
         rows.append((name, shape, kind.number, offset))
         offset += -(-kind.size(shape) // ALIGNMENT) * ALIGNMENT
-    yield header(metadata, rows)
+    return rows, offset
+
+
+def _pieces(parts: _Parts, metadata: Mapping[str, Entry], seed: int) -> Iterator[bytes]:
+    yield header(metadata, _rows(parts)[0])
     rng = random.Random(seed)  # noqa: S311 - noise, not a secret
     for name, shape, kind in parts:
-        size = kind.size(shape)
-        if len(shape) == 1 and name.endswith(".weight") and kind.name == "F32":
-            yield ones(size)
-        elif len(shape) == 1:
-            yield bytes(size)
+        length = kind.size(shape)
+        if len(shape) == 1:
+            yield from same(1.0 if name.endswith(".weight") and kind.name == "F32" else 0.0, length)
         else:
-            yield from noise(kind, size, rng)
-        yield bytes(-size % ALIGNMENT)
+            yield from noise(kind, length, rng)
+        yield bytes(-length % ALIGNMENT)
 
 
 def _of_file(file: GgufFile) -> tuple[_Parts, Mapping[str, Entry]]:
@@ -75,6 +103,9 @@ def _of_file(file: GgufFile) -> tuple[_Parts, Mapping[str, Entry]]:
             continue
         kept[key] = value if not isinstance(value, tuple) else _list(value)
     tokens = next((shape[-1] for name, shape, _ in parts if name == "token_embd.weight"), _LEAST_TOKENS)
+    if tokens > _MOST_TOKENS:
+        raise PvekitError(f"a vocabulary of {tokens} tokens cannot be made up", where=file.where,
+                          hint="Is it the file of a language model?")  # fmt: skip
     return parts, {**kept, **vocabulary(tokens)}
 
 

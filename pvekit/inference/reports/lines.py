@@ -61,7 +61,9 @@ def texts(files: Mapping[str, str]) -> tuple[Text, ...]:
 
 
 def _text(name: str, content: str) -> Text:
-    numbered = [(number, raw) for number, raw in enumerate(content.split("\n"), 1) if raw.strip() or number < MOST // 4]
+    # A progress bar goes back to the start of its line; readers of tables take that for the end of one.
+    rows = content.replace("\r\n", "\n").replace("\r", " ").split("\n")
+    numbered = [(number, raw) for number, raw in enumerate(rows, 1) if raw.strip() or number < MOST // 4]
     if len(numbered) > MOST:
         numbered = [*numbered[: MOST // 2], *numbered[-MOST // 2 :]]
     lines = tuple(Line(name, number, _PREFIXES.sub("", raw[:LONGEST], count=1)) for number, raw in numbered)

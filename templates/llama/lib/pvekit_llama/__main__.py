@@ -1,8 +1,9 @@
 """``pvekit-llama WORD``: one thing it does. Prints what it changed; on a failure says why and ends with 1."""
 
+import errno
 import sys
 
-from pvekit_llama import config, gpu, install, model, serve
+from pvekit_llama import config, fetch, gpu, install, model, serve
 from pvekit_llama.run import Failed
 
 
@@ -51,7 +52,17 @@ def main(argv=None):
     except Failed as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(f"{_why(error)}\n")
+        return 1
     return 0
+
+
+def _why(error):
+    """Return what a file that could not be written means; copies of many files tell it in a list of texts."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or f"[Errno {errno.ENOSPC}]" in str(error):
+        return str(fetch.full(config.ROOT))
+    return f"{error}. Look at it in the guest, and run pvekit up again."
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Brings llama.cpp: from the distribution, from an archive of the project, or built here from its source."""
 
+import errno
 import os
 import shutil
 import tarfile
@@ -126,5 +127,7 @@ def _unpack(config, url, sha256, folder):
         with tarfile.open(whole) as archive:
             archive.extractall(folder, filter="data")
     except (tarfile.TarError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise fetch.full(folder) from None
         raise Failed(f"{fetch.shown(url)} cannot be unpacked: {error}") from None
     whole.unlink()
