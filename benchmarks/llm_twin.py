@@ -4,8 +4,8 @@ Compares the bytes of all tensors, which must be equal, and the speed in tokens 
 5 %. The files differ by their vocabularies alone: a twin has words of its own, and that difference is printed.
 llama-bench takes its tokens at random and never ends early, so what the two would say does not matter. One thread; the
 difference of two lengths takes out loading and warming up. The two take turns and each turn is a ratio of its own, so
-that what drifts is in both; the median of the ratios decides. Both files are written freshly, side by side: how a file
-lies in the page cache is part of the speed of a mapped model.
+that what drifts is in both; the median of the ratios decides. Weights are read, not mapped: how a file
+happens to lie in the page cache is worth some percent, and says nothing of the model.
 
     python benchmarks/llm_twin.py [MODEL.gguf] [--rounds 15] [--phase decode] [--json FILE]
 
@@ -18,7 +18,6 @@ import argparse
 import json
 import math
 import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -35,16 +34,17 @@ from tests.llama.model import gemma
 LIMIT = 0.05
 LENGTHS = {"decode": (4, 68), "prefill": (32, 288)}
 _SURE = 0.95
+_READ = ("--load-mode", "none")
 
 
 def rates(models: tuple[str, str], phase: str) -> tuple[float, float]:
     """Return tokens per CPU-second of two models, measured one within the other: 1 short, 2 short, 2 long, 1 long."""
     short, long = LENGTHS[phase]
     variant = tools.best()
-    first = -cpu_seconds(variant, models[0], phase, short)
-    second = -cpu_seconds(variant, models[1], phase, short)
-    second += cpu_seconds(variant, models[1], phase, long)
-    first += cpu_seconds(variant, models[0], phase, long)
+    first = -cpu_seconds(variant, models[0], phase, short, *_READ)
+    second = -cpu_seconds(variant, models[1], phase, short, *_READ)
+    second += cpu_seconds(variant, models[1], phase, long, *_READ)
+    first += cpu_seconds(variant, models[0], phase, long, *_READ)
     return (long - short) / first, (long - short) / second
 
 
@@ -95,7 +95,6 @@ def main() -> int:
     real = chosen.model or gemma()
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     with tempfile.TemporaryDirectory(prefix="pvekit-twin-") as folder:
-        real = Path(shutil.copyfile(real, Path(folder) / "real.gguf"))
         twin = llm_synth.synth(str(real), None, Path(folder) / "twin.gguf", seed=chosen.seed).path
         one, other, told = sizes(real, twin)
         print(told, flush=True)
