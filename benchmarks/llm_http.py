@@ -1,154 +1,173 @@
 """pvekit's HTTP load against an independent client, llama-benchy, on the same llama-server in the same run.
 
-Both send the same number of clients, prompts of the same length and answers of the same length, in turns: what drifts
-is in both of them. Both rates are the server's tokens from the first token of the first client to the last of the last.
-A machine that others use changes its speed from one turn to the next, so each turn is also put beside what the server
-itself counted and timed during that turn (/metrics). The last column, which decides, is free of such changes.
+Both send the same number of clients, prompts of as many tokens and answers of as many tokens, in turns: what drifts is
+in both of them. The server's own counters (/metrics) prove that the work was the same, or the run ends. Both rates are
+the server's tokens from the first token of the first client to the last token of the last; benchmarks/llm_http_parts
+says how llama-benchy's figure becomes that one.
 
-    python benchmarks/llm_http.py [MODEL.gguf] [--rounds 5] [--clients 1 2 4] [--json FILE]
+A machine that others use changes its speed from one turn to the next, so each turn is also put beside the seconds that
+the server itself took for its tokens in that turn. The ratio by the server's clock is free of such changes and decides:
+beyond 5 % for any number of clients, this ends with 1. On a quiet machine the plain ratio says the same.
+
+    python benchmarks/llm_http.py [MODEL.gguf] [--rounds 7] [--clients 1 2 4] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
-import http.server
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.llm_http_parts.benchy import Benchy, ready
 from pvekit.adapters.llm import load, server
-from pvekit.adapters.llm.load import Size
+from pvekit.adapters.llm.load import Size, Speaker
 from pvekit.adapters.llm.openai import Client
 from tests.llama import tools
 from tests.llama.model import gemma
 
 LIMIT = 0.05
-_BOOK_WORDS = 20_000
+_WORK = Callable[[], tuple[float, float]]
+_TRIAL = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one client measured, tokens/s and the time to first token, and the server's own account of it."""
+
+    rate: float
+    first: float
+    own_rate: float
+    prompt: int
+    generated: int
 
 
 @contextmanager
-def book(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Give the address of a text on loopback, and the file of a tokenizer that counts its words."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    words = load.text(_BOOK_WORDS, "book").split()[1:]
-    vocabulary = {word: number for number, word in enumerate(sorted({*words, "Warmup", ".", "[UNK]"}))}
-    made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    made.save(str(folder / "tokenizer.json"))
-    (folder / "book.txt").write_text(" ".join(words))
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_args: object) -> None:
-            """Say nothing."""
-
-    door = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=door.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{door.server_port}/book.txt", folder
-    finally:
-        door.shutdown()
-        door.server_close()
+def meeting(model: str, slots: int, size: Size, threads: int) -> Iterator[tuple[Speaker, Benchy]]:
+    """Start a server and make both clients ready."""
+    command = [*tools.argv("llama-server"), "--cache-ram", "0", "--threads", str(threads)]
+    context = slots * max(1024, 2 * (size.prompt + size.generate))
+    with tempfile.TemporaryDirectory(prefix="pvekit-http-") as name, server.started(
+        command, model, slots=slots, context=context, environment=tools.environment()
+    ) as running, ready(Path(name)) as benchy:  # fmt: skip
+        yield load.meet(running.client), benchy
 
 
-def benchy(base: str, key: str, text: str, tokenizer: Path, clients: int, size: Size, home: Path) -> float:
-    """Return llama-benchy's tokens/s of all clients together."""
-    out = home / "benchy.json"
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "llama-benchy"), "--base-url", f"{base}/v1", "--api-key", key,
-         "--model", "m", "--tokenizer", str(tokenizer), "--book-url", text,
-         "--pp", str(size.prompt), "--tg", str(size.generate),
-         "--exact-tg", "--runs", "1", "--concurrency", str(clients), "--latency-mode", "none", "--skip-coherence",
-         "--no-warmup", "--no-adapt-prompt", "--format", "json", "--save-result", str(out),
-         "--extra-body", "temperature=0"],
-        check=False, capture_output=True, text=True, env={**os.environ, "HOME": str(home), "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
-    if done.returncode or not out.exists():
-        raise SystemExit(f"llama-benchy ended with {done.returncode}\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
-    run = json.loads(out.read_text())["benchmarks"][0]
-    return float(run["tg_throughput"]["mean"])
-
-
-def turn(client: Client, work: Callable[[], float]) -> tuple[float, float]:
-    """Return the tokens/s that a client measured, and the server's own tokens per second of generation meanwhile."""
-    before = counters(client.metrics())
-    measured = work()
-    after = counters(client.metrics())
-    tokens, seconds = (
-        after[name] - before[name] for name in ("tokens_predicted_total", "tokens_predicted_seconds_total")
-    )
-    return measured, tokens / seconds
-
-
-def counters(text: str) -> dict[str, float]:
+def counters(client: Client) -> dict[str, float]:
     """Return llama-server's counters by name."""
-    rows = [line.split() for line in text.splitlines() if line.startswith("llamacpp:")]
+    rows = [line.split() for line in client.metrics().splitlines() if line.startswith("llamacpp:")]
     return {row[0].partition(":")[2]: float(row[1]) for row in rows}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("model", nargs="?")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--prompt", type=int, default=64)
-    parser.add_argument("--generate", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=1, help="of the server: a busy machine stalls several")
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    model, size = given.model or str(gemma()), Size(given.prompt, given.generate)
-    slots = max(given.clients)
-    found: dict[int, list[tuple[float, float, float]]] = {count: [] for count in given.clients}
-    command = [*tools.argv("llama-server"), "--cache-ram", "0", "--threads", str(given.threads)]
-    with tempfile.TemporaryDirectory() as name, server.started(
-        command, model, slots=slots, context=slots * 1024, environment=tools.environment()
-    ) as running, book(Path(name)) as (text, tokenizer):  # fmt: skip
-        client = running.client
-        assert client.key is not None
-        speaker = load.meet(client)
-        # llama-benchy is told words, which its tokenizer counts; the same number of the server's tokens comes of them.
-        words = Size(round((size.prompt - speaker.overhead) / speaker.per_word), size.generate)
-        for number in range(given.rounds):
-            for count in given.clients:
+def turn(client: Client, work: _WORK) -> Turn:
+    """Let one client work, and note what the server counted meanwhile."""
+    before = counters(client)
+    rate, first = work()
+    after = counters(client)
+    prompt, generated, seconds = (
+        after[name] - before[name]
+        for name in ("prompt_tokens_total", "tokens_predicted_total", "tokens_predicted_seconds_total")
+    )
+    return Turn(rate, first, generated / seconds, round(prompt), round(generated))
 
-                def theirs(count: int = count) -> float:
-                    assert client.key is not None
-                    return benchy(client.base, client.key.reveal(), text, tokenizer, count, words, Path(name))
 
-                def ours(count: int = count, number: int = number) -> float:
-                    return float(load.measure(speaker, count, size, rounds=1, key=f"{number}-{count}")["tokens_per_s"])
+def words_for(speaker: Speaker, benchy: Benchy, tokens: int) -> int:
+    """Return how many words of llama-benchy are a prompt of so many of the server's tokens, the template included."""
+    trial = turn(speaker.client, lambda: benchy.measure(speaker.client, 1, _TRIAL, 4))
+    return max(1, _TRIAL + round((tokens - trial.prompt) / speaker.per_word))
 
-                # Who begins changes: the first of two may find a warmer or a busier machine.
-                if number % 2:
-                    mine, clock = turn(client, ours)
-                    other, its = turn(client, theirs)
-                else:
-                    other, its = turn(client, theirs)
-                    mine, clock = turn(client, ours)
-                by_clock = (mine / clock) / (other / its)
-                found[count].append((mine, other, by_clock))
-                told = f"pvekit {mine:.2f}, llama-benchy {other:.2f}, by the server's clock {by_clock:.3f}"
-                print(f"round {number + 1}, {count} clients: {told}", flush=True)
+
+def rounds(
+    speaker: Speaker, benchy: Benchy, size: Size, clients: list[int], count: int
+) -> dict[int, list[tuple[Turn, Turn]]]:
+    """Return the turns of pvekit and of llama-benchy by number of clients."""
+    words = words_for(speaker, benchy, size.prompt)
+    found: dict[int, list[tuple[Turn, Turn]]] = {many: [] for many in clients}
+    for number in range(count):
+        for many in clients:
+
+            def ours(many: int = many, number: int = number) -> tuple[float, float]:
+                told = load.measure(speaker, many, size, rounds=1, key=f"{number}-{many}")
+                return float(told["tokens_per_s"]), statistics.mean(told["ttft_s"])
+
+            def theirs(many: int = many) -> tuple[float, float]:
+                return benchy.measure(speaker.client, many, words, size.generate)
+
+            # Who begins changes: the first of two may find a warmer or a busier machine.
+            if number % 2:
+                mine, other = turn(speaker.client, ours), turn(speaker.client, theirs)
+            else:
+                other, mine = turn(speaker.client, theirs), turn(speaker.client, ours)
+            same(mine, other, many, size)
+            found[many].append((mine, other))
+            print(f"round {number + 1}, {many} clients: pvekit {mine.rate:.2f}, llama-benchy {other.rate:.2f}, "
+                  f"by the server's clock {by_clock(mine, other):.3f}", file=sys.stderr)  # fmt: skip
+    return found
+
+
+def same(mine: Turn, other: Turn, clients: int, size: Size) -> None:
+    """End the run when the two did not do the same work."""
+    wanted = clients * size.generate
+    if {mine.generated, other.generated} != {wanted} or abs(mine.prompt - other.prompt) > 0.05 * other.prompt:
+        raise SystemExit(
+            f"not the same work with {clients} clients: the server counts {mine.prompt} and {other.prompt} tokens of "
+            f"prompts, {mine.generated} and {other.generated} of answers; {wanted} were to come"
+        )
+
+
+def by_clock(mine: Turn, other: Turn) -> float:
+    """Return the ratio of two rates, each beside the server's own in its turn."""
+    return (mine.rate / mine.own_rate) / (other.rate / other.own_rate)
+
+
+def table(found: dict[int, list[tuple[Turn, Turn]]]) -> tuple[str, bool]:
+    """Return medians by number of clients, and whether all ratios are within the limit."""
+    rates = f"{'pvekit':>9}{'llama-benchy':>14}{'ratio':>8}{'by server clock':>17}{'(turns)':>16}"
+    lines = [f"{'clients':>7}{'prompt':>8}{rates}{'TTFT ms':>9}{'benchy':>8}"]
     good = True
-    print(f"\n{'clients':>7}  {'pvekit':>8}  {'llama-benchy':>12}  {'ratio':>6}  {'by the server clock':>19}")
-    for count, rows in found.items():
-        mine, other, ratio = (statistics.median(row[side] for row in rows) for side in (0, 1, 2))
-        plain = statistics.median(row[0] / row[1] for row in rows)
-        good = good and abs(ratio - 1) <= LIMIT
-        print(f"{count:>7}  {mine:>8.2f}  {other:>12.2f}  {plain:>6.3f}  {ratio:>19.3f}")
-    print(f"within {LIMIT:.0%} of each other: {'yes' if good else 'NO'}")
-    if given.json:
-        given.json.write_text(json.dumps({str(count): rows for count, rows in found.items()}))
+    for many, pairs in found.items():
+        ratios = [by_clock(mine, other) for mine, other in pairs]
+        middle = statistics.median(ratios)
+        good = good and abs(middle - 1) <= LIMIT
+        mine, other = (statistics.median(pair[side].rate for pair in pairs) for side in (0, 1))
+        first, its = (statistics.median(1000 * pair[side].first for pair in pairs) for side in (0, 1))
+        plain = statistics.median(mine.rate / other.rate for mine, other in pairs)
+        prompt = statistics.median(pair[0].prompt / many for pair in pairs)
+        spread = f"{min(ratios):.3f}..{max(ratios):.3f}"
+        lines.append(f"{many:>7}{prompt:>8.0f}{mine:>9.2f}{other:>14.2f}{plain:>8.3f}{middle:>17.3f}"
+                     f"{spread:>16}{first:>9.0f}{its:>8.0f}")  # fmt: skip
+    return "\n".join(lines), good
+
+
+def main() -> int:
+    """Measure in turns and print."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("model", nargs="?", help="a GGUF file; default: Gemma 3 270M of the tests")
+    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--clients", type=int, nargs="+", default=[1, 2, 4])
+    options.add_argument("--prompt", type=int, default=64, help="tokens of a prompt, the chat template included")
+    options.add_argument("--generate", type=int, default=128, help="tokens of an answer")
+    options.add_argument("--threads", type=int, default=1, help="of the server: a busy machine stalls several")
+    options.add_argument("--json", type=Path, help="write every turn here")
+    chosen = options.parse_args()
+    size = Size(chosen.prompt, chosen.generate)
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors", flush=True)
+    with meeting(chosen.model or str(gemma()), max(chosen.clients), size, chosen.threads) as (speaker, benchy):
+        found = rounds(speaker, benchy, size, chosen.clients, max(1, chosen.rounds))
+    if chosen.json is not None:
+        plain = {str(many): [[asdict(one) for one in pair] for pair in pairs] for many, pairs in found.items()}
+        chosen.json.write_text(json.dumps(plain, indent=1) + "\n")
+    text, good = table(found)
+    print(f"load after: {os.getloadavg()[0]:.1f}\n{text}")
+    print(f"within {LIMIT:.0%} of each other by the server's clock: {'yes' if good else 'NO'}")
     return 0 if good else 1
 
 

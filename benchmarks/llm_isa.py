@@ -33,11 +33,12 @@ BASE = "haswell"
 LENGTHS = {"decode": ("-n", 4, 24), "prefill": ("-p", 32, 128)}
 
 
-def cpu_seconds(variant: str, model: str, phase: str, tokens: int) -> float:
+def cpu_seconds(variant: str, model: str, phase: str, tokens: int, *more: str) -> float:
     """Return user and system seconds of one llama-bench that does so many tokens."""
     flag = LENGTHS[phase][0]
     other = "-p" if flag == "-n" else "-n"
-    argv = tools.argv("llama-bench", "-m", model, "-t", "1", "-r", "1", "--no-warmup", flag, str(tokens), other, "0")
+    plain = ("-m", model, "-t", "1", "-r", "1", "--no-warmup", flag, str(tokens), other, "0")
+    argv = tools.argv("llama-bench", *plain, *more)
     process = subprocess.Popen(
         argv, env=tools.environment(variant), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
