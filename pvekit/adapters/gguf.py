@@ -16,7 +16,7 @@ from pvekit.model.gguf import GgufFile, Long, Scalar, Tensor, Value
 Fetch = Callable[[int, int], bytes]
 """Gives bytes from an offset; fewer only at the end of the file."""
 
-_MOST_HEADER = 256 * 2**20
+_MOST_HEADER = 64 * 2**20
 _MOST_KEY = 65_535
 _MOST_TEXT = 4 * 2**20
 _MOST_TEXTS = 8 * 2**20
