@@ -20,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from pvekit.adapters import redirects
 from pvekit.adapters.images import Checksum, hash_file, parse_checksum
 from pvekit.model.catalogue import Pinned
 from pvekit.model.errors import HostUnreachable, ImageInvalid, PvekitError
@@ -131,7 +132,7 @@ def _only_one(folder: Path, digest: str) -> Iterator[None]:
 def _fetch_part(url: str, part: Path, max_bytes: int, progress: Progress | None, pause_s: float) -> Checksum:
     """Fill the part file and hash it; a broken connection is tried again while that brings bytes."""
     idle = 0
-    with requests.Session() as session:
+    with redirects.session() as session:
         for _attempt_number in range(_MAX_ATTEMPTS):
             before = part.stat().st_size if part.exists() else 0
             try:

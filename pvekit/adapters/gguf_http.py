@@ -25,16 +25,6 @@ def shown(url: str) -> str:
     return f"{begin}{slashes}{place.rpartition('@')[2]}{slash}{path}"
 
 
-def session() -> requests.Session:
-    """Return a session that leaves redirects alone."""
-    import requests
-
-    made = requests.Session()
-    # Even where it may not follow a redirect, requests reads its page whole to say where it would lead.
-    made.resolve_redirects = lambda *_args, **_more: iter(())  # type: ignore[method-assign]
-    return made
-
-
 def ask(session: requests.Session, url: str, wanted: str) -> requests.Response:
     """Return the open answer to a request for the range ``wanted``: of status 200, 206 or 416.
 

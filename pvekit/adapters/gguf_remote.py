@@ -9,7 +9,7 @@ import re
 import threading
 from typing import TYPE_CHECKING
 
-from pvekit.adapters import gguf_http
+from pvekit.adapters import gguf_http, redirects
 from pvekit.adapters.gguf import GgufInvalid, parse
 from pvekit.model.errors import HostUnreachable
 from pvekit.model.gguf import GgufFile
@@ -54,7 +54,7 @@ def read(url: str, *, seconds: float = _TOTAL) -> GgufFile:
 def _read(url: str) -> GgufFile:
     from urllib3.exceptions import HTTPError
 
-    with gguf_http.session() as session:
+    with redirects.session() as session:
         remote = _Remote(session, url)
         try:
             return remote.read()

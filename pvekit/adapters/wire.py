@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+from pvekit.adapters import redirects
 from pvekit.model.errors import HostUnreachable
 from pvekit.model.power import magic_packet
 
@@ -34,7 +35,10 @@ def fetch(url: str, *, timeout: float = 10.0) -> str:
     shown = url.partition("?")[0].rpartition("@")[2]
     hint = "Open the address in a browser: it has to show JSON with the power in it."
     try:
-        with requests.get(url, timeout=timeout, stream=True, allow_redirects=False) as answer:
+        with (
+            redirects.session() as session,
+            session.get(url, timeout=timeout, stream=True, allow_redirects=False) as answer,
+        ):
             if answer.status_code != 200:
                 raise HostUnreachable(f"the plug answered {answer.status_code}", where=shown, hint=hint)
             return answer.raw.read(_PLUG_BYTES, decode_content=True).decode(errors="replace")

@@ -33,9 +33,11 @@ class Server:
     ranges: str = "yes"  # yes, ignored, wrong
     statuses: list[int] = field(default_factory=list)  # sent first, one per request
     redirect: str = ""
+    redirect_page: int = 0  # bytes that are told to come with it, and never do
     length: bool = True
     seen: list[str] = field(default_factory=list)
     url: str = ""
+    waiting: threading.Event = field(default_factory=threading.Event)
 
 
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
@@ -48,8 +50,11 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             elif server.redirect and self.path == "/moved.iso":
                 self.send_response(302)
                 self.send_header("Location", server.redirect)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(server.redirect_page))
                 self.end_headers()
+                self.close_connection = True
+                if server.redirect_page:
+                    server.waiting.wait(20)
             else:
                 self._content(asked)
 
@@ -91,6 +96,7 @@ def server() -> Iterator[Server]:
     thread = threading.Thread(target=http.serve_forever, args=(0.02,))
     thread.start()
     yield made
+    made.waiting.set()
     http.shutdown()
     thread.join()
     http.server_close()
@@ -202,6 +208,13 @@ def test_larger_than_allowed(server: Server, tmp_path: Path, length: bool) -> No
         get(server, tmp_path, max_bytes=1_000_000)
     part = tmp_path / f"{SHA}.part"
     assert part.stat().st_size < 3_000_000
+
+
+def test_the_page_of_a_redirect_is_not_waited_for(server: Server, tmp_path: Path) -> None:
+    server.redirect, server.redirect_page = "/some/file.iso", 1 << 40
+    server.url = server.url.replace("/some/file.iso", "/moved.iso")
+    assert get(server, tmp_path).read_bytes() == CONTENT
+    assert not server.waiting.is_set()
 
 
 def test_redirects(server: Server, tmp_path: Path) -> None:
