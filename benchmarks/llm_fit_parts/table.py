@@ -14,6 +14,7 @@ from pvekit.inference.predict.features import Device, cpu_device, gpu_device
 from pvekit.inference.predict.work import Work
 
 _GB = 2**30
+_BOARDS = ("Pi ", "HiFive")
 _APPLE = ("Apple", "M1", "M2", "M3", "M4", "Mac")
 
 
@@ -106,4 +107,4 @@ def _cpu(line: Mapping[str, str], hardware: str, peak: float, kind: str, local: 
 def _gpu(line: Mapping[str, str], hardware: str, peak: float, kind: str, local: bool) -> Device:  # noqa: ARG001
     known = match_gpu(hardware)
     card = replace(known, bandwidth=peak, kind=GpuClass(kind)) if known else Gpu(hardware, GpuClass(kind), peak, 0)
-    return gpu_device(replace(card, name=hardware), localscore=local)
+    return gpu_device(replace(card, name=hardware), localscore=local, weak_host=hardware.startswith(_BOARDS))
