@@ -13,11 +13,13 @@ _MOBILE = re.compile(r"\d{3,5}(?:U|H|HQ|HX|HK|HS|P|Y|M|QM|MQ|G[147]|V)\b|Ryzen A
 _THIN = re.compile(r"\d{3,5}(?:U|Y|G[147]|V)\b", re.IGNORECASE)
 _HYBRID = re.compile(r"i[3579]-1[234]\d|Core.* Ultra", re.IGNORECASE)
 _LAPTOP = re.compile(r"laptop|max-q|mobile|\bMX\d", re.IGNORECASE)
-_NARROW = re.compile(r"\bN(?:50|95|97|100|150|200|305|355)\b|i3-N3\d\d\b", re.IGNORECASE)
+_BROAD = re.compile(r"Snapdragon|Graviton[34]|Neoverse-V")
+"""ARM cores that, like Apple's, have four lanes of 128 bit instead of two."""
+_NARROW = re.compile(r"\bN(?:50|95|97|100|150|200|250|305|355)\b|i3-N3\d\d\b", re.IGNORECASE)
 """Cores that compute AVX2 in two halves (Gracemont: 128 bit)."""
 _DUAL_ISSUE = re.compile(r"RX 7[6-9]\d\d|RX 9\d{3}|W7\d{3}|R9700|[678][1-9]0M|80[0-9]0S", re.IGNORECASE)
-"""RDNA 3 and 4: their TFLOPS count two instructions a cycle, of which only one can be an integer one. NVIDIA's from
-compute capability 8.6 to 9.0 count lanes twice of which half can compute integers. Decode multiplies integers (dp4a)."""
+"""RDNA 3 and 4: their TFLOPS count two instructions a cycle, of which one can be an integer one. NVIDIA's from compute
+capability 8.6 to 9.0 count lanes of which half compute integers too. Decode multiplies integers (dp4a)."""
 _TENSOR: Mapping[str, float] = {"7.0": 2.0, "7.5": 2.0, "8.0": 4.0, "9.0": 2.0, "10.0": 2.0}
 """Tensor rate over FP32 rate, that of capability 8.6 being 1 (4 times FP32): 8 times in Volta and Turing, 16 in A100.
 Hopper's 16 times need instructions that llama.cpp does not use; half of it is taken."""
@@ -92,16 +94,15 @@ def cpu_device(
         "localscore_avx": float(localscore and isa is Isa.AVX),
         "localscore_sse": float(localscore and isa is Isa.SSE42),
     }
-    # Apple's cores have four lanes of 128 bit, the others' of ARM two.
-    lanes = 2.0 if cpu.kind is CpuClass.APPLE else 0.5 if _NARROW.search(cpu.name) else 1.0
+    lanes = 2.0 if cpu.kind is CpuClass.APPLE or _BROAD.search(cpu.name) else 0.5 if _NARROW.search(cpu.name) else 1.0
     cycles = used * ghz * lanes
     return Device("cpu", cpu.kind.value, bandwidth, cycles * KERNEL[isa], cycles * MATRIX[isa], features, guessed)
 
 
-def gpu_device(gpu: Gpu, *, localscore: bool = False, weak_host: bool = False) -> Device:
+def gpu_device(gpu: Gpu, *, localscore: bool = False, weak_host: bool = False, early: bool = False) -> Device:
     """Return a card. Where nobody knows its arithmetic it follows from its bandwidth.
 
-    ``weak_host``: a board's processor starts its kernels, which takes longer.
+    ``weak_host``: a board's processor starts its kernels, which takes longer. ``early``: with llama.cpp of 2024.
     """
     tflops = gpu.tflops or gpu.bandwidth * 0.04
     capability = float(gpu.capability or 0)
@@ -123,7 +124,10 @@ def gpu_device(gpu: Gpu, *, localscore: bool = False, weak_host: bool = False) -
         "bandwidth": math.log2(gpu.bandwidth / 500),
         "localscore": float(localscore),
         "weak_host": float(weak_host),
+        "early": float(early),
+        "early_apple": float(early and gpu.kind is GpuClass.APPLE),
         "localscore_amd": float(localscore and gpu.kind is GpuClass.AMD),
+        "localscore_apple": float(localscore and gpu.kind is GpuClass.APPLE),
         "localscore_blackwell": float(localscore and capability >= 10 and gpu.kind is GpuClass.AMPERE),
         "localscore_hbm": float(localscore and gpu.kind is GpuClass.HBM),
     }
