@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ def content(groups: Mapping[str, Group], scores: Sequence[Score], rows: Sequence
         errors.setdefault(each.basis, {}).setdefault(each.phase, {})[each.kind] = {
             "error": round(each.error, 1), "held": round(each.held), "rows": each.rows, "hardware": each.hardware,
         }  # fmt: skip
+    plain = {(row.phase, row.kind, row.hardware) for row in rows if not row.device.features["localscore"]}
+    counted = Counter((phase, kind) for phase, kind, _ in plain)
     return {
         "date": date,
         "table": hashlib.sha256(table).hexdigest(),
@@ -41,6 +44,10 @@ def content(groups: Mapping[str, Group], scores: Sequence[Score], rows: Sequence
         "spread": SPREAD,
         "intervals": intervals,
         "errors": errors,
+        "measured": {
+            phase: {kind: count for (each, kind), count in sorted(counted.items()) if each == phase}
+            for phase in ("decode", "prefill")
+        },
     }
 
 

@@ -14,7 +14,10 @@ from pvekit.inference.predict.features import Device, cpu_device, gpu_device
 from pvekit.inference.predict.work import Work
 
 _GB = 2**30
-_APPLE = ("Apple", "M1", "M2", "M3", "M4", "Mac")
+_BOARDS = ("Pi ", "HiFive")
+_EARLY = re.compile(r"XiongjieDai|\(20(?:23|24)-")
+"""Sources measured with llama.cpp of 2024 or before: its kernels, Metal's above all, have become faster since."""
+_APPLE = ("Apple", "M1", "M2", "M3", "M4", "M5", "Mac")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ def _cpu(line: Mapping[str, str], hardware: str, peak: float, kind: str, local: 
                       windows=line["host_or_power"].startswith("Windows"), localscore=local)  # fmt: skip
 
 
-def _gpu(line: Mapping[str, str], hardware: str, peak: float, kind: str, local: bool) -> Device:  # noqa: ARG001
+def _gpu(line: Mapping[str, str], hardware: str, peak: float, kind: str, local: bool) -> Device:
     known = match_gpu(hardware)
     card = replace(known, bandwidth=peak, kind=GpuClass(kind)) if known else Gpu(hardware, GpuClass(kind), peak, 0)
-    return gpu_device(replace(card, name=hardware), localscore=local)
+    return gpu_device(replace(card, name=hardware), localscore=local, weak_host=hardware.startswith(_BOARDS),
+                      early=bool(_EARLY.search(line["source"])))  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pvekit.inference import machines
 from pvekit.inference.hardware import Isa
 from pvekit.inference.observed import Run
 from pvekit.inference.predict import Probe, expected_decode, of_runs, predict
@@ -129,3 +130,9 @@ def test_what_does_not_fit_is_bound_by_capacity() -> None:
     found = predict(model(gigabytes=120), xeon())
     assert found.decode[0].bound.value == "capacity"
     assert found.memory[0].fits is False
+
+
+def test_a_class_measured_with_another_program_only_is_told_more_widely() -> None:
+    card = machines.preset("RTX 2080 Ti")
+    own, other = (predict(model(), card, localscore=each).decode[0].rate for each in (False, True))
+    assert own.high / own.low > 1.05 * other.high / other.low

@@ -23,6 +23,15 @@ CPUS = {
     "Intel(R) N100": (4, 1, Isa.AVX2),
     "Raspberry Pi 5 Model B Rev 1.0": (4, 1, Isa.NEON_DOTPROD),
     "AMD Ryzen 5 9999Q 12-Core Processor": (12, 2, Isa.AVX512_VNNI),
+    "Xeon E5-2680v4": (14, 4, Isa.AVX2),
+    "Intel(R) Core(TM) i5-9500T CPU @ 2.20GHz": (6, 2, Isa.AVX2),
+    "AMD EPYC 7443P 24-Core Processor": (24, 8, Isa.AVX2),
+    "AMD EPYC 8434P 48-Core Processor": (48, 6, Isa.AVX512_VNNI),
+    "AMD EPYC 75F3 32-Core Processor": (32, 8, Isa.AVX2),
+    "AMD Ryzen 7 PRO 4750GE with Radeon Graphics": (8, 2, Isa.AVX2),
+    "AMD RYZEN AI MAX+ PRO 395 w/ Radeon 8060S": (16, 4, Isa.AVX512_VNNI),
+    "AMD Opteron(tm) Processor 6380": (16, 4, Isa.AVX),
+    "Intel(R) Celeron(R) J4125 CPU @ 2.00GHz": (4, 2, Isa.SSE42),
 }
 GPUS = {
     "NVIDIA Corporation GP106 [P106-100] (rev a1)": "P106-100",
@@ -36,6 +45,10 @@ GPUS = {
     "NVIDIA L40S": "L40S",
     "GTX 1080Ti": "GTX 1080 Ti",
     "Apple M1 Max 8P+2E+24GPU": "Apple M1 Max 24",
+    "Apple M5 Max": "Apple M5 Max 40",
+    "NVIDIA GeForce RTX 2070 with Max-Q Design": "RTX 2070 Max-Q",
+    "NVIDIA GeForce RTX 3050 6GB": "RTX 3050 6GB",
+    "RTX 4070 Laptop": "RTX 4070 Laptop GPU",
     "M3 Max 40-Core GPU": "Apple M3 Max 40",
     "AMD Radeon RX 7900 XTX": "RX 7900 XTX",
     "Intel Corporation DG2 [Arc A770] (rev 08)": "Arc A770",
@@ -54,6 +67,32 @@ def test_cards_are_known_as_drivers_name_them(name: str) -> None:
     found = machines.match_gpu(name)
     assert found is not None
     assert found.name == GPUS[name]
+
+
+SHORT = {
+    "3090": "RTX 3090", "7900xtx": "RX 7900 XTX", "4070 ti super": "RTX 4070 Ti SUPER", "p40": "Tesla P40",
+    "2x RTX 3090": "2 x RTX 3090", "M4 Pro": "Apple M4 Pro 20", "Strix-Halo": "Ryzen AI Max+ 395, 128 GB (Strix Halo)",
+    "5950x": "Ryzen 9 5950X", "ryzen 5600g": "Ryzen 5 5600G", "dual E5-2690 v4": "E5-2690 v4", "rpi5": "rpi5",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_what_people_write_is_understood(name: str) -> None:
+    found = machines.preset(name)
+    assert SHORT[name] in (found.name, found.cpu.name)
+    if name.startswith("2x"):
+        assert len(found.gpus) == 2
+    if name.startswith("dual"):
+        assert (found.cpu.sockets, found.cpu.cores, found.memory.channels) == (2, 28, 8)
+
+
+def test_an_unknown_name_is_told_with_near_ones() -> None:
+    with pytest.raises(PvekitError) as error:
+        machines.preset("RTX 3095")
+    assert "RTX 3090" in str(error.value.hint)
+    with pytest.raises(PvekitError) as error:
+        machines.preset("Xeon 6154")
+    assert "Gold 6154" in str(error.value.hint)
 
 
 def test_strangers_are_not_known() -> None:

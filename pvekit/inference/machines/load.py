@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import yaml
 
 from pvekit.inference.hardware import Cpu, CpuClass, Gpu, GpuClass, Hardware, Isa, Memory
-from pvekit.inference.machines import tables
+from pvekit.inference.machines import meant, tables
 from pvekit.inference.machines.fields import Fields, Node, lined
 from pvekit.model.errors import Problem, PvekitError
 
@@ -33,21 +34,31 @@ def names() -> tuple[str, ...]:
 
 def preset(name: str) -> Hardware:
     """Return a known machine; a known card or processor alone is one too. Raises PvekitError for an unknown name."""
-    if name in tables.raw("machines"):
-        return load(yaml.safe_dump(tables.raw("machines")[name], allow_unicode=True), name)
-    known, card = tables.match_cpu(name), tables.match_gpu(name)
+    machine = name if name in tables.raw("machines") else re.sub(r"[ _]+", "-", name.strip().lower())
+    if machine in tables.raw("machines"):
+        return load(yaml.safe_dump(tables.raw("machines")[machine], allow_unicode=True), machine)
+    number, asked = meant.counted(name)
+    known, card = tables.match_cpu(asked), tables.match_gpu(asked)
+    if known is None and card is None:
+        asked = meant.whole(asked) or asked
+        known, card = tables.match_cpu(asked), tables.match_gpu(asked)
     if known is not None and known.cpu.kind is CpuClass.APPLE and card is not None:  # One chip, one memory.
         memory = Memory(None, None, None, card.memory, peak=card.bandwidth)
         sources = known.source, tables.gpu_source(card.name)
         return Hardware(card.name, known.cpu, memory, (card,), load_watts=card.watts, sources=sources)
+    if known is not None and number > 1:
+        return load(yaml.safe_dump({"name": name, "cpu": {"name": asked, "sockets": number}}), name)
     if known is not None:
         return Hardware(known.cpu.name, known.cpu, known.memory, load_watts=known.watts, sources=(known.source,))
     if card is not None:
         cpu = Cpu("unknown processor", CpuClass.DESKTOP, None, None, None, None)
-        return Hardware(card.name, cpu, Memory(None, None, None), (card,), sources=(tables.gpu_source(card.name),))
+        title = card.name if number == 1 else f"{number} x {card.name}"
+        return Hardware(title, cpu, Memory(None, None, None), (card,) * number, sources=(tables.gpu_source(card.name),))
+    alike = meant.near(asked, names())
     raise PvekitError(
         f"no machine, processor or card is known by the name {name}",
-        hint=f"Machines: {', '.join(names())}. Or describe yours in a file: {_EXAMPLE}.",
+        hint=f"{'Near it: ' + ', '.join(alike) + '. ' if alike else ''}Machines: {', '.join(names())}. "
+        f"Or describe yours in a file: {_EXAMPLE}.",
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from pvekit.inference.hardware import Cpu, CpuClass, Gpu, GpuClass, Isa, Memory
-from pvekit.inference.machines.names import longest, plain, unmarked
+from pvekit.inference.machines.names import kin, longest, plain, unmarked
 
 _CORES = re.compile(r"\b(\d+)-cores?\b", re.IGNORECASE)
 _APPLE = re.compile(r"\bM(\d) ?(Pro|Max|Ultra)?\b")
@@ -79,6 +79,11 @@ def match_cpu(name: str) -> KnownCpu | None:
     if model is not None:
         family, row = _listed_cpus()[model]
         return _cpu(name, family, row, model)
+    for other, clock in kin(unmarked(name)):
+        model = longest(other, _listed_cpus())
+        if model is not None:
+            family, row = _listed_cpus()[model]
+            return _cpu(name, family, [*row[:2], round(row[2] * clock, 2), *row[3:]])
     text = unmarked(name)
     found = [family for family in raw("cpus")["families"] if re.search(family["match"], text)]
     return _cpu(name, found[-1], None) if found else None
@@ -104,8 +109,8 @@ def _cpu(name: str, family: Mapping[str, Any], row: list[Any] | None, model: str
 @cache
 def match_gpu(name: str) -> Gpu | None:
     """Return a known card by the name lspci, nvidia-smi, a benchmark site or a person gives it; None for another."""
-    apple = _APPLE.search(name) if plain(name).startswith(("apple", "m1", "m2", "m3", "m4", "mac")) or (
-        "M4 Mac" in name or "(M" in name
+    apple = _APPLE.search(name) if plain(name).startswith(("apple", "m1", "m2", "m3", "m4", "m5", "mac")) or (
+        re.search(r"M\d Mac|\(M", name)
     ) else None  # fmt: skip
     if apple:
         return _apple(name, apple)
@@ -123,5 +128,5 @@ def _apple(name: str, found: re.Match[str]) -> Gpu | None:
     cores = _APPLE_CORES.search(name) or re.search(r" (\d+)$", name)
     if cores and f"{chip} {cores[1]}" in gpus():
         return gpus()[f"{chip} {cores[1]}"]
-    kin = [each for each in gpus() if re.fullmatch(rf"{chip} \d+", each)]
-    return gpus()[kin[-1]] if kin else None
+    sizes = [each for each in gpus() if re.fullmatch(rf"{chip} \d+", each)]
+    return gpus()[sizes[-1]] if sizes else None

@@ -25,6 +25,8 @@ class Coefficients:
     spread: Mapping[str, float]
     intervals: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]
     errors: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
+    measured: Mapping[str, Mapping[str, int]]
+    """Kinds of hardware by phase and class that llama.cpp or ollama were measured on; the rest is LocalScore's."""
 
     def interval(self, basis: str, phase: str, kind: str) -> tuple[float, float]:
         """Return the factors on a rate between which 80 of 100 lie; a class nobody measured gets that of all."""
@@ -38,5 +40,6 @@ def coefficients() -> Coefficients:
     """Return the coefficients that ship with the package."""
     data = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
     return Coefficients(
-        data["date"], data["rows"], data["groups"], data["spread"], data["intervals"], data["errors"]
+        data["date"], data["rows"], data["groups"], data["spread"], data["intervals"], data["errors"],
+        data["measured"],
     )  # fmt: skip

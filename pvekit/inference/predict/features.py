@@ -13,20 +13,31 @@ _MOBILE = re.compile(r"\d{3,5}(?:U|H|HQ|HX|HK|HS|P|Y|M|QM|MQ|G[147]|V)\b|Ryzen A
 _THIN = re.compile(r"\d{3,5}(?:U|Y|G[147]|V)\b", re.IGNORECASE)
 _HYBRID = re.compile(r"i[3579]-1[234]\d|Core.* Ultra", re.IGNORECASE)
 _LAPTOP = re.compile(r"laptop|max-q|mobile|\bMX\d", re.IGNORECASE)
+_BROAD = re.compile(r"Snapdragon|Graviton[34]|Neoverse-V")
+"""ARM cores that, like Apple's, have four lanes of 128 bit instead of two."""
+_NARROW = re.compile(r"\bN(?:50|95|97|100|150|200|250|305|355)\b|i3-N3\d\d\b", re.IGNORECASE)
+"""Cores that compute AVX2 in two halves (Gracemont: 128 bit)."""
+_DUAL_ISSUE = re.compile(r"RX 7[6-9]\d\d|RX 9\d{3}|W7\d{3}|R9700|[678][1-9]0M|80[0-9]0S", re.IGNORECASE)
+"""RDNA 3 and 4: their TFLOPS count two instructions a cycle, of which one can be an integer one. NVIDIA's from compute
+capability 8.6 to 9.0 count lanes of which half compute integers too. Decode multiplies integers (dp4a)."""
+_TENSOR: Mapping[str, float] = {"7.0": 2.0, "7.5": 2.0, "8.0": 4.0, "9.0": 2.0, "10.0": 2.0}
+"""Tensor rate over FP32 rate, that of capability 8.6 being 1 (4 times FP32): 8 times in Volta and Turing, 16 in A100.
+Hopper's 16 times need instructions that llama.cpp does not use; half of it is taken."""
 _TYPICAL = {CpuClass.DESKTOP: (8, 3.8, 51.2), CpuClass.SERVER: (16, 2.8, 102.4), CpuClass.SBC: (4, 2.2, 17.1),
             CpuClass.APPLE: (8, 3.2, 100.0)}  # fmt: skip
 """Cores, GHz and GB/s to go on where nobody knows; said in the notes."""
 KERNEL: Mapping[Isa, float] = {
-    Isa.SSE42: 0.30, Isa.AVX: 0.74, Isa.AVX2: 1.0, Isa.AVX512: 1.0, Isa.AVX512_VNNI: 1.0, Isa.AMX: 1.0,
-    Isa.NEON: 0.55, Isa.NEON_DOTPROD: 0.8, Isa.NEON_I8MM: 0.9,
+    Isa.SSE42: 0.29, Isa.AVX: 0.9, Isa.AVX2: 1.0, Isa.AVX512: 1.0, Isa.AVX512_VNNI: 1.0, Isa.AMX: 1.0,
+    Isa.NEON: 0.3, Isa.NEON_DOTPROD: 0.45, Isa.NEON_I8MM: 0.5,
 }  # fmt: skip
-"""Weights per cycle in decode, AVX2 being 1. Measured per CPU-second on one machine with one model: SSE4.2 2.36,
-AVX 5.88, AVX2 7.94, AVX-512 VNNI 7.64 tokens; ARM from its lane widths."""
+"""Weights per cycle in decode, AVX2 being 1. Measured in seconds of a processor, as ratios to AVX2 on one machine, with
+270M and 1.2B parameters in Q4_K_M: SSE4.2 0.27 and 0.32, AVX 0.85 and 0.96; ARM from its lane widths (two of
+128 bit)."""
 MATRIX: Mapping[Isa, float] = {
-    Isa.SSE42: 0.086, Isa.AVX: 0.293, Isa.AVX2: 1.0, Isa.AVX512: 1.3, Isa.AVX512_VNNI: 1.65, Isa.AMX: 1.65,
-    Isa.NEON: 0.4, Isa.NEON_DOTPROD: 0.7, Isa.NEON_I8MM: 1.2,
+    Isa.SSE42: 0.16, Isa.AVX: 0.78, Isa.AVX2: 1.0, Isa.AVX512: 1.3, Isa.AVX512_VNNI: 1.65, Isa.AMX: 1.65,
+    Isa.NEON: 0.2, Isa.NEON_DOTPROD: 0.4, Isa.NEON_I8MM: 0.7,
 }  # fmt: skip
-"""Multiply-adds per cycle in prefill, AVX2 being 1. Measured likewise: 2.91, 9.90, 33.8 and 55.8 tokens."""
+"""Multiply-adds per cycle in prefill, AVX2 being 1. Measured likewise: SSE4.2 0.13 and 0.19, AVX 0.91 and 0.67."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +91,22 @@ def cpu_device(
         "wide": float(isa in (Isa.AVX512, Isa.AVX512_VNNI, Isa.AMX)),
         "windows": float(windows),
         "localscore": float(localscore),
+        "localscore_avx": float(localscore and isa is Isa.AVX),
+        "localscore_sse": float(localscore and isa is Isa.SSE42),
     }
-    return Device(
-        "cpu", cpu.kind.value, bandwidth, used * ghz * KERNEL[isa], used * ghz * MATRIX[isa], features, guessed
-    )
+    lanes = 2.0 if cpu.kind is CpuClass.APPLE or _BROAD.search(cpu.name) else 0.5 if _NARROW.search(cpu.name) else 1.0
+    cycles = used * ghz * lanes
+    return Device("cpu", cpu.kind.value, bandwidth, cycles * KERNEL[isa], cycles * MATRIX[isa], features, guessed)
 
 
-def gpu_device(gpu: Gpu, *, localscore: bool = False) -> Device:
-    """Return a card. Where nobody knows its arithmetic it follows from its bandwidth."""
+def gpu_device(gpu: Gpu, *, localscore: bool = False, weak_host: bool = False, early: bool = False) -> Device:
+    """Return a card. Where nobody knows its arithmetic it follows from its bandwidth.
+
+    ``weak_host``: a board's processor starts its kernels, which takes longer. ``early``: with llama.cpp of 2024.
+    """
     tflops = gpu.tflops or gpu.bandwidth * 0.04
     capability = float(gpu.capability or 0)
+    integer = tflops * (0.5 if 8.6 <= capability < 10 or _DUAL_ISSUE.search(gpu.name) else 1.0)
     nvidia = gpu.kind in (GpuClass.PASCAL, GpuClass.VOLTA_TURING, GpuClass.AMPERE, GpuClass.HBM)
     features = {
         "one": 1.0,
@@ -106,8 +123,15 @@ def gpu_device(gpu: Gpu, *, localscore: bool = False) -> Device:
         "laptop": float(bool(_LAPTOP.search(gpu.name))),
         "bandwidth": math.log2(gpu.bandwidth / 500),
         "localscore": float(localscore),
+        "weak_host": float(weak_host),
+        "early": float(early),
+        "early_apple": float(early and gpu.kind is GpuClass.APPLE),
         "localscore_amd": float(localscore and gpu.kind is GpuClass.AMD),
+        "localscore_apple": float(localscore and gpu.kind is GpuClass.APPLE),
+        "localscore_blackwell": float(localscore and capability >= 10 and gpu.kind is GpuClass.AMPERE),
         "localscore_hbm": float(localscore and gpu.kind is GpuClass.HBM),
     }
-    return Device("gpu", gpu.kind.value, gpu.bandwidth, tflops, tflops, features,
+    # The programs behind LocalScore use no matrix instructions on AMD cards.
+    matrix = integer if localscore and gpu.kind is GpuClass.AMD else tflops * _TENSOR.get(gpu.capability or "", 1.0)
+    return Device("gpu", gpu.kind.value, gpu.bandwidth, integer, matrix, features,
                   () if gpu.tflops else ("TFLOPS",))  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pvekit.inference.demand import Demand
-from pvekit.inference.hardware import Hardware, Isa
+from pvekit.inference.hardware import CpuClass, Hardware, Isa
 from pvekit.inference.predict.coefficients import coefficients
 from pvekit.inference.predict.features import Device, cpu_device, gpu_device
 from pvekit.inference.predict.formula import Shift, decode, prefill, share
@@ -64,7 +64,8 @@ def devices(
 ) -> Devices:  # fmt: skip
     """Return a machine's devices; ``probe`` moves them to where they were measured."""
     cpu = cpu_device(hardware.cpu, hardware.memory, threads=threads, localscore=localscore)
-    cards = tuple(gpu_device(card, localscore=localscore) for card in hardware.gpus)
+    board = hardware.cpu.kind is CpuClass.SBC and hardware.cpu.isa in (Isa.NEON, Isa.NEON_DOTPROD, Isa.NEON_I8MM)
+    cards = tuple(gpu_device(card, localscore=localscore, weak_host=board) for card in hardware.gpus)
     on_cpu, on_card = None, None
     if probe is not None:
         with_threads = [each.threads for each in probe.measured if each.threads and not each.card]

@@ -11,6 +11,9 @@ from pvekit.inference.prediction import Range
 
 _COUNTED = 0.85
 """On the width where the populated channels are known: the public table does not know them. An assumption."""
+_KINDS = 3
+_OTHER_PROGRAM = 1.3
+"""On the width where fewer than three kinds of hardware of the class were measured with llama.cpp itself."""
 _GUESSED = 1.35
 """On the width for each figure that nobody gave."""
 
@@ -24,6 +27,9 @@ def spread(found: Sum, machine: Devices, hardware: Hardware, phase: str) -> Rang
         measured = machine.measured(part)
         below, above = coefficients().interval("probe" if measured else "specification", phase, device.kind)
         factor = 1.0 if measured else _GUESSED ** len(device.guessed)
+        few = coefficients().measured.get(phase, {}).get(device.kind, 0) < _KINDS
+        if few and not measured and not device.features.get("localscore"):
+            factor *= _OTHER_PROGRAM
         if part.card is None and not measured and hardware.memory.populated is not None:
             factor *= _COUNTED
         low += seconds / total * math.log(below) * factor
