@@ -36,6 +36,10 @@ class Ran:
         """Return where a fact was read."""
         return self.seen.where.get(fact)
 
+    def sign(self, name: str) -> Seen | None:
+        """Return where a person says that he saw something."""
+        return self.seen.signs.get(name)
+
     def said(self, *words: str) -> Seen | None:
         """Return the first line of a log that has one of these words."""
         for line in self.seen.errors:
@@ -138,7 +142,7 @@ class Ran:
         best = max(runs, key=lambda run: run.rate, default=None)
         if best is not None and best.threads:
             return best.threads
-        return max((run.threads for run in self.runs if run.threads), default=None)
+        return max((run.threads for run in self.runs if run.threads), default=None) or self.guest.threads
 
     @cached_property
     def isa(self) -> tuple[Isa, str] | None:

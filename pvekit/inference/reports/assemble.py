@@ -40,8 +40,21 @@ def assemble(found: Found, name: str) -> Observed:
     return Observed(
         name, demand, machine, runs,
         _filled(Guest, "guest", values), _filled(Host, "host", values),
-        errors=tuple(found.errors), where=where, notes=tuple(found.notes), expected=expected[0] if expected else None,
+        errors=tuple(found.errors), where=where, signs=_signs(found), notes=tuple(found.notes), expected=expected[0] if expected else None,
     )  # fmt: skip
+
+
+def _signs(found: Found) -> dict[str, Seen]:
+    """Return what is said in words; a card that nobody could name is there all the same."""
+    signs = {
+        name.removeprefix("sign."): facts[0].seen
+        for name, facts in found.facts.items()
+        if name.startswith("sign.") and facts
+    }
+    cards = found.gpus and found.gpus[0].seen or (found.settled("guest.driver") and found.facts["guest.driver"][0].seen)
+    if cards:
+        signs["card"] = cards
+    return signs
 
 
 def _filled(kind: type[T], side: str, values: dict[str, Value]) -> T:

@@ -151,6 +151,8 @@ def _gpus(found: Found) -> tuple[Gpu, ...]:
         gpu = resolve.gpu(part.name if not part.memory else f"{part.name} {part.memory // 1024**3}GB") or resolve.gpu(
             part.name
         )
+        if gpu is not None and part.memory and abs(part.memory - gpu.memory) > 0.2 * gpu.memory:
+            gpu = replace(gpu, memory=part.memory)  # the same name is sold with more memory, or with less
         if gpu is None:
             if "llvmpipe" not in part.name:
                 found.note(f"{part.name} is no known card.")

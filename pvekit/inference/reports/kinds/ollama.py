@@ -12,7 +12,9 @@ from pvekit.inference.reports.lines import Line, Text
 _RATE = re.compile(r"\b(prompt )?eval rate:?\s{0,12}([\d.,]{1,15}) ?tokens?/s", re.IGNORECASE)
 _COUNT = re.compile(r"\b(prompt )?eval count:?\s{0,12}(\d{1,9}) ?token", re.IGNORECASE)
 _OTHER = re.compile(r"^\s*(?:total duration|load duration|(?:prompt )?eval (?:duration|count)):", re.IGNORECASE)
-_RUN = re.compile(r"\bollama run ([\w./:-]{2,80})")
+_RUN = re.compile(r"\bollama run (?:--?[\w-]+ )*(?!--)([\w./:-]{2,80})")
+_BEFORE = re.compile(r"^[\W\d]*(?:\S*[$#>%] ?)?(?:(?:sudo|docker exec|time|[A-Z_]+=\S+|-\w+|ollama)\s+)*$")
+"""What stands before it there."""
 _COMMAND = re.compile(r"^(?:\s+--?\w+)*\s*(?:[\"'<|`].*)?$")
 """What stands behind the model where the line is a command and no sentence."""
 _SPLIT = re.compile(r"\b(\d{1,3})%\s?/\s?(\d{1,3})% CPU/GPU", re.IGNORECASE)
@@ -33,7 +35,7 @@ def read(text: Text, found: Found) -> None:
             model = names.one(match.group(1), line.seen(), printed=True, tag=True) or model
             if model is not None:
                 found.model(model)
-            if _COMMAND.search(line.text[match.end() :]):
+            if _BEFORE.match(line.text[: match.start()]) and _COMMAND.search(line.text[match.end() :]):
                 found.take(line)
         if _OTHER.match(line.text) or _PS_HEAD.match(line.text):
             found.take(line)

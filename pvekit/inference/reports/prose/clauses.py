@@ -13,7 +13,7 @@ _CLAUSE = re.compile(
     r",\s+(?=(?:but|while|whereas|and|when|with|where|which|so|however|vs|instead|compared|then"
     r"|the|a|an|this|although|though|yet|or|on|in|using|without|after|even|my|i|it)\b)"
     r"|\s+(?=(?:but|while|whereas|versus|vs\.?|instead of|rather than|compared (?:to|with)"
-    r"|as opposed to|although|though|however)\s)|\s+(?=\()|(?<=\))\s+"
+    r"|as opposed to|although|though|however)\s)|\s+(?=\((?!\d{1,3}(?:\.\d)?[bB]\b|[Qq]\d))|(?<=\))(?<![\dA-Z][bB]\))\s+"
     r"|\s+(?=and (?:with|on|in|when|my|the|i|after|without)\b)|,\s+(?=[^,]{0,60}\d[^,]{0,20}(?:t/s|tok))",
     re.IGNORECASE,
 )
@@ -24,7 +24,7 @@ _ELSEWHERE = re.compile(
     r"|according to|hop(?:e|ed|ing)|compared|instead of|rather than|as opposed"
     r"|friend'?s?|my (?:own )?(?:phone|other)|similar (?:machine|server|setup|hardware)"
     r"|estimated?|calculat\w+|versus|vs\.?|upgrade|planning|thinking (?:of|about)"
-    r"|consider\w*|buy\w*|if i|ideal\w*|colleague\w*)\b",
+    r"|consider\w*|buy\w*|if i (?:had|could|get|got|buy|bought|add|were|used|upgrade\w*)|ideal\w*|colleague\w*)\b",
     re.IGNORECASE,
 )
 _OTHER_STATE = re.compile(
