@@ -18,7 +18,7 @@ _QUANT = re.compile(
     re.IGNORECASE,
 )
 _LOOSE = re.compile(
-    r"(?<![A-Za-z0-9-])(?:Q([2-8])(?![A-Za-z0-9_])|([2-8])[ -]?bits?\b|int([48])\b|FP(8)\b)", re.IGNORECASE
+    r"(?<![A-Za-z0-9])(?:Q([2-8])(?![A-Za-z0-9_])|(?<!-)([2-8])[ -]?bits?\b|int([48])\b|FP(8)\b)", re.IGNORECASE
 )
 _PRINTED_TYPE = re.compile(
     r"\b(Q[2-6]_K) - (Small|Medium|Large)\b|\b((?:IQ[1-4]_[A-Z]+|Q[458]_[01]|Q[2-8]_K|F16|BF16"

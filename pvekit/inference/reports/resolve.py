@@ -27,9 +27,10 @@ def demand(model: ModelSeen) -> tuple[Demand | None, str]:
     shape, assumed = _shape(model)
     found = None
     if shape is not None:
-        found = _of(shape, model.quant or "Q4_K_M")
+        usual = "MXFP4" if model.family == "gpt-oss" else "Q4_K_M"
+        found = _of(shape, model.quant or usual) or _of(shape, model.quant or "Q4_K_M")
         if found is not None and not model.quant:
-            assumed = f"{assumed} The quantisation is not said; Q4_K_M is assumed.".strip()
+            assumed = f"{assumed} The quantisation is not said; {found.quant} is assumed.".strip()
         elif found is not None and model.guessed:
             assumed = f"{assumed} {model.quant} stands for the bits that were named.".strip()
         if found is not None and model.layers is not None and abs(len(found.layers) - model.layers) > 1:

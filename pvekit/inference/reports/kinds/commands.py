@@ -7,6 +7,7 @@ import re
 from pvekit.inference.reports import names
 from pvekit.inference.reports.found import PRINTED, Found
 from pvekit.inference.reports.lines import Line, Text
+from pvekit.inference.reports.prose.rates import speeds
 
 _COMMAND = re.compile(
     r"(?:^|[\s/\\`\"'$>])(?:llama-(?:server|cli|bench|simple|run|batched-bench|completion)"
@@ -39,7 +40,8 @@ def read(text: Text, found: Found) -> None:
     for line in text.lines:
         begins = _COMMAND.search(line.text) is not None
         if begins or running:
-            _options(line, found, taken=_is_command(line) or running)
+            # A speed behind a command is what a person says of it: the reader of prose takes both.
+            _options(line, found, taken=(_is_command(line) or running) and not any(True for _ in speeds(line.text)))
             running = line.text.rstrip().endswith(("\\", "`", "^")) and (begins or running)
         if "llm_load" in line.text or "llama_" in line.text or "print_info" in line.text:
             continue
@@ -70,6 +72,8 @@ def _options(line: Line, found: Found, *, taken: bool) -> None:
         )
         if named is not None:
             found.model(named)
+    if "numactl" in line.text or "--numa" in line.text:
+        found.say("sign.nodes_matter", True, line)
     for option, value in _OPTION.findall(line.text):
         if option == "--no-mmap":
             found.say("knob.mapped", False, line)

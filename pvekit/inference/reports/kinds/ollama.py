@@ -21,6 +21,7 @@ _SPLIT = re.compile(r"\b(\d{1,3})%\s?/\s?(\d{1,3})% CPU/GPU", re.IGNORECASE)
 _WHOLE = re.compile(r"\b100% (CPU|GPU)\b", re.IGNORECASE)
 _PS_SIZE = re.compile(r"\s(\d{1,4}(?:\.\d+)?) (GB|MB)\s")
 _PS_HEAD = re.compile(r"^\s*NAME\s+ID\s+SIZE")
+_PS_CONTEXT = re.compile(r"(?:CPU|GPU)\s+(\d{3,7})\s")
 _TAG = re.compile(r"^\s*([\w./-]{2,60}(?::[\w.-]{1,40})?)\s+[0-9a-f]{12}\s")
 _API = re.compile(r'"(prompt_)?eval_(count|duration)"\s{0,4}:\s{0,4}(\d{1,18})')
 _API_MODEL = re.compile(r'"model"\s{0,4}:\s{0,4}"([\w./:-]{2,80})"')
@@ -91,6 +92,8 @@ def _placed(line: Line, found: Found) -> None:
         assert whole is not None  # noqa: S101 one of the two matched
         card = 1.0 if whole.group(1).upper() == "GPU" else 0.0
     found.say("ollama.gpu_share", float(card), line)
+    if tag is not None and (context := _PS_CONTEXT.search(line.text)):
+        found.say("guest.context", int(context.group(1)), line)
     if size is not None:
         # It counts the cache and the buffers as well, so it is more than the weights.
         found.say("ollama.loaded", numbers.size(f"{size.group(1)} {size.group(2)}", binary=False), line)

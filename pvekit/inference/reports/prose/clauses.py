@@ -61,6 +61,17 @@ class Clause:
     sentence: str
 
 
+_ASKS = re.compile(
+    r"^\W*(?:(?:so|and|or|but|also)\W+)?(?:is|are|was|does|do|did|could|can|should|would|will|has|have|am)\b",
+    re.IGNORECASE,
+)
+
+
+def asks(sentence: str) -> bool:
+    """Return whether a sentence asks if something is so; one that asks why it is so says that it is."""
+    return sentence.rstrip(" \"')*").endswith("?") and _ASKS.match(sentence) is not None
+
+
 def split(line: Line) -> Iterator[tuple[Clause, ...]]:
     """Return the clauses of each sentence of a line."""
     text = re.sub(r"`|\*\*", "", line.text)

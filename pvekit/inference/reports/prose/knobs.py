@@ -17,10 +17,10 @@ _SPEC_BEHIND = re.compile(
 _CPU = re.compile(r"(?:xeon|epyc|ryzen|core|i\d-\d|E5|E7|threadripper|v[2345])\S{0,12}[ (,]{0,3}$", re.IGNORECASE)
 _LAYERS = re.compile(
     r"\b(?:num_gpu|n_gpu_layers|ngl|-ngl|--n-gpu-layers|gpu layers?|gpulayers"
-    r"|layers? offloaded)\s{0,2}(?:=|:|set to|of|at|is|to)?\s{0,2}(\d{1,3})\b"
+    r"|layers? offloaded)\s{0,2}(?:=|:|set to|of|at|is|to)?\s{0,2}(\d{1,7})\b"
     r"|\b(?:only |just )?(\d{1,3})(?: ?(?:/|of|out of) ?\d{1,3})? (?:\w+ )?layers? (?:were |are "
     r"|is |get |got |being |could be |fit |went )?(?:offloaded|on(?:to)? (?:the |my )?(?:gpu|card"
-    r"|p\d+|rtx|gtx|vram)|in (?:the )?(?:gpu|vram)|to (?:the |my )?(?:gpu|card|vram|p\d+|rtx|gtx))"
+    r"|p\d+|rtx|gtx|vram)|in(?:to)? (?:the )?(?:gpu|vram)|to (?:the |my )?(?:gpu|card|vram|p\d+|rtx|gtx))"
     r"|\boffload(?:s|ed|ing)? (?:only |just |about )?(\d{1,3})(?: ?(?:/|of|out of) ?\d{1,3})? layers?",
     re.IGNORECASE,
 )

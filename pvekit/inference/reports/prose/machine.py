@@ -15,6 +15,7 @@ _CORES = re.compile(
 _VCPUS = re.compile(
     r"\b(\d{1,3}) ?(?:v-?cpus?|v-?cores?|virtual (?:cpus?|cores?))\b|\b(?:gave|given|give"
     r"|assign\w*|allocat\w*|has|have|with|got)(?: \w+){0,4} (\d{1,3}) (?:cpu )?(?:cores?|cpus?)\b"
+    r"|\blimited to (\d{1,3}) (?:cpu )?(?:cores?|cpus?)\b"
     r"|\b(\d{1,3}) (?:cpu )?(?:cores?|cpus?) (?:are )?(?:assigned|allocated|given|passed"
     r"|for the vm|to the vm)",
     re.IGNORECASE,
@@ -86,7 +87,7 @@ def read(clause: Clause, found: Found) -> None:
 def _cores(clause: Clause, found: Found) -> None:
     text = clause.text
     virtual = _VM.search(clause.sentence) is not None
-    if (match := _VCPUS.search(text)) and (match.group(1) or virtual):
+    if (match := _VCPUS.search(text)) and (match.group(1) or match.group(3) or virtual):
         count = int(next(one for one in match.groups() if one))
         found.say("host.vcpus", count, clause.line, SAID)
         return

@@ -12,6 +12,7 @@ _WORD = r"single|dual|two|triple|quad|four|six|hexa|eight|octa|twelve|sixteen|\d
 _CAPACITY = re.compile(
     r"\b(\d{1,4}) ?(GB|GiB|TB|G)(?: (?:of|total"
     r"|x \w+))?(?: \w{1,12}){0,2}? ?(?:\(?(?:LP)?DDR[2345]\w?|(?<!V)RAM\b|memory\b(?! bandwidth)"
+    r"|(?:[\w-]{1,12} ){0,2}(?:laptop|notebook|machine|macbook|mac|desktop|workstation|server|box|mini pc)\b"
     r"|ECC|RDIMM|DIMMs?)|\b(?<!V)(?:RAM|memory)(?: is)?[:=]? ?(\d{1,4}) ?(GB|GiB|TB|G)\b",
     re.IGNORECASE,
 )
@@ -89,6 +90,8 @@ def _modules(clause: Clause, found: Found) -> None:
         value = int(amount) * 1024 ** (4 if unit.upper() == "TB" else 3)
         side = "guest.memory" if about_vm(clause) or _VM.search(text) else "memory.capacity"
         before = text[max(0, match.start() - 4) : match.start()]
+        if re.search(r"\b(?:file|model|gguf|weights|disk|ssd|hdd|nvme|storage|vram|gpu)\b", match.group(), re.IGNORECASE):
+            return
         if not re.search(r"[x×*] ?$", before) and value >= 1024**3:
             found.say(side, value, clause.line, SAID)
 

@@ -9,11 +9,8 @@ from __future__ import annotations
 import re
 
 from pvekit.inference.reports.found import SAID, Found
-from pvekit.inference.reports.prose.clauses import Clause
+from pvekit.inference.reports.prose.clauses import Clause, asks
 
-_ASKS = re.compile(
-    r"^\W*(?:(?:so|and|or|but|also)\W+)?(?:is|are|was|does|do|did|could|can|should|would|will|has|have|am)\b", re.IGNORECASE
-)
 _THREAD = r"(?:threads?|num_threads?|-t\b|cores?|cpus?|thread count|thread pool size)"
 _FASTER = r"(?:fast(?:er|est)?|quick(?:er)?|better|best|improv\w+|higher|trick|fix\w*|solv\w*|help\w*|nominal\w*)"
 _SLOWER = r"(?:slow(?:er|s|ing|est)?|wors\w*|drop\w*|degrad\w*|reduc\w*|decreas\w*|hurts?|unusable|crawl\w*|drastically)"
@@ -39,7 +36,7 @@ _SIGNS: tuple[tuple[str, str], ...] = (
     # part of the processors is idle
     ("cores_idle", r"\b(?:only|just) (?:uses?|using|use|takes?|utili[sz]\w+) (?:about |around |up to )?(?:a single|one|two|three|four|half|\d{1,2}|1) ?(?:of (?:the |my )?(?:\d+ )?(?:available )?)?(?:v?cpus?|cores?|threads?)\b"),
     ("cores_idle", r"\b(?:only|just) (?:a single|one|two|three|four|half|\d{1,2}) (?:of (?:the |my )?(?:\d+ )?)?(?:v?cpus?|cores?|threads?)\b[^.]{0,20}\b(?:used|busy|active|working|utili[sz]ed|loaded|at 100)"),
-    ("cores_idle", r"\b(?:limited|stuck|capped|restricted) (?:to|at|on) (?:only )?(?:a single|one|two|four|\d{1,2}) (?:v?cpus?|cores?|threads?)\b|\b\d{1,3} (?:threads|cores) (?:sitting |sit |are )?idle\b|\bothers? still 0 ?%"),
+    ("cores_idle", r"\b(?:limited|stuck|capped|restricted) (?:to|at|on) (?:only )?(?:a single|one|two|four|\d{1,2}) threads?\b|\b\d{1,3} (?:threads|cores) (?:sitting |sit |are )?idle\b|\bothers? still 0 ?%"),
     ("cores_idle", r"\bnot (?:using|utili[sz]ing) (?:all|every|the full) (?:\w+ ){0,2}?(?:cores?|cpus?|processors?|processor power|cpu power|threads?)\b|\b(?:cores?|cpus?) (?:\w+ ){0,3}?(?:not|aren'?t|never) (?:being )?(?:fully )?(?:used|utili[sz]ed)"),
     ("cores_idle", r"\b(?:allocates|uses) only (?:1|one) cpu\b|\ball threads (?:\w+ ){0,2}run on (?:this |a )?single cpu\b"),
     # the disk
@@ -72,7 +69,7 @@ def read(clauses: tuple[Clause, ...], found: Found) -> None:
     if not clauses:
         return
     sentence, line = clauses[0].sentence, clauses[0].line
-    if sentence.rstrip(" \"')*").endswith("?") and _ASKS.match(sentence):
+    if asks(sentence):
         return
     for name, pattern in _PATTERNS:
         match = pattern.search(sentence)

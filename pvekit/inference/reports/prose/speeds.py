@@ -130,6 +130,9 @@ def _keep(
     if speed.bound:
         found.say(f"bound.{phase}", float(speed.rate), clause.line, SAID)
         return
+    beside = [name for _, _, name, _ in parts.cpus(clause.text)] + [name for _, _, name, *_ in parts.gpus(clause.text)]
+    if beside and 0 < speed.rate < 1e7:
+        found.about[len(found.runs)] = tuple(beside)
     found.run(
         Run(
             phase, speed.rate, samples=speed.samples, threads=near.threads, gpu_layers=near.gpu_layers,

@@ -6,7 +6,7 @@ import re
 
 from pvekit.inference.hardware import Isa
 from pvekit.inference.reports.found import SAID, Found
-from pvekit.inference.reports.prose.clauses import Clause
+from pvekit.inference.reports.prose.clauses import Clause, asks
 
 _VM = re.compile(
     r"\bvm ?[:=]|\bvm on (?:proxmox|esxi|pve|kvm)\b|\b(?:in|inside|on|within|into|to) (?:a|an|my"
@@ -59,6 +59,14 @@ _SWAP_USED = re.compile(
     r"| used)?(?: is| at|:)? (\d{1,4}(?:\.\d)?) ?(GB|GiB|MB) used",
     re.IGNORECASE,
 )
+_DISK_READ = re.compile(
+    r"\b(?:read\w*|disk|swap|i/o|io)\b[^.]{0,60}?\b(\d{2,5}(?:\.\d{1,2})?) ?(MB|MiB|GB|GiB)/s(?:ec)?\b(?P<rest>[^.]{0,40})",
+    re.IGNORECASE,
+)
+_NOT_READ = re.compile(
+    r"\b(?:sequential|boasts?|limit|max\w*|rated|up to|capable|benchmark|hdparm|bandwidth|ram|memory|pcie?|hits? \w+ gpu)\b",
+    re.IGNORECASE,
+)
 _NEGATED = re.compile(r"\b(?:no|not|isn'?t|doesn'?t|never|without|n't|nor)\b[^.,]{0,20}$", re.IGNORECASE)
 _LIES = r"\b(?:model\w*|weights|gguf|ollama|blobs?|stored|sits?|lies?|lives?|vm disk|virtual disk)\b[^.]{0,60}"
 _DISK = (
@@ -78,7 +86,7 @@ _HEAT = re.compile(
 )
 _STEAL = re.compile(
     r"\b(\d{1,3}(?:\.\d)?) ?% (?:cpu )?steal\b|\bsteal(?: time)?(?: is| of| at| around"
-    r"|:)? ?(?:about |around |~)?(\d{1,3}(?:\.\d)?) ?%",
+    r"|:)? ?(?:about |around |~)?(\d{1,3}(?:\.\d)?) ?%|\b(\d{1,3}(?:\.\d)?) ?%? st\b(?!\.| )",
     re.IGNORECASE,
 )
 _KSM = re.compile(r"\bKSM(?: is)?(?: sharing| shar\w+)?[^.\d]{0,20}(\d{1,4}(?:\.\d{1,2})?) ?(?:GB|GiB)", re.IGNORECASE)
@@ -103,7 +111,11 @@ _NO_BACKEND = re.compile(
     r"\b(?:doesn'?t|does not|didn'?t|isn'?t|not|never|can'?t|won'?t) (?:\w+ ){0,2}?(?:use|using"
     r"|used|detect\w*|see|find|found|recogni[sz]\w*|utili[sz]\w*) (?:\w+ ){0,3}?gpu\b"
     r"|\bgpu (?:is |was )?(?:not|isn'?t|never|wasn'?t) (?:\w+ )?(?:used|detected|found|seen"
-    r"|recogni[sz]ed|utili[sz]ed)|\bfalls? back to (?:the )?cpu\b",
+    r"|recogni[sz]ed|utili[sz]ed)|\bfalls? back to (?:the )?cpu\b"
+    r"|\b(?:always|still|only|just|instead) +(?:uses?|using|runs?(?: only)? on|running(?: only)? on|runs? off) +"
+    r"(?:the |my )?cpu\b(?! (?:and|threads?|cores?))|\b(?:uses?|using|runs? on|running on) (?:the |my )?cpu instead\b"
+    r"|\bcpu (?:is )?used instead\b|\bno gpu (?:usage|utili[sz]ation|activity)\b|\bgpu (?:usage|utili[sz]ation|load)"
+    r" (?:stays?|is|remains|at|sits)(?: \w+){0,2} 0 ?%|\b0 ?% gpu\b|\bgpu[- ]?(?:at|is) 0 ?%",
     re.IGNORECASE,
 )
 
@@ -131,7 +143,7 @@ def read(clause: Clause, found: Found) -> None:
         value = value * 1024 if match.group(2) else value
         if value >= 256:
             found.say("guest.context", value, line, SAID)
-    if _NO_BACKEND.search(text):
+    if _NO_BACKEND.search(text) and not asks(clause.sentence):
         found.say("said.no_gpu_used", True, line, SAID)
 
 
@@ -170,8 +182,12 @@ def _pressure(clause: Clause, found: Found) -> None:
     if match := _SWAP_USED.search(text):
         amount, unit = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
         found.say("guest.swap_used", round(float(amount) * 1024 ** (2 if unit.upper() == "MB" else 3)), line, SAID)
+    if (match := _DISK_READ.search(text)) and re.search(r"\b(?:disk|ssd|nvme|hdd|drive|swap)\b", text, re.IGNORECASE):
+        if not _NOT_READ.search(text):
+            scale = 1000 if match.group(2).upper().startswith("G") else 1
+            found.say("guest.disk_read", float(match.group(1)) * scale, line, SAID)
     if match := _STEAL.search(text):
-        found.say("guest.steal_percent", float(match.group(1) or match.group(2)), line, SAID)
+        found.say("guest.steal_percent", float(next(one for one in match.groups() if one)), line, SAID)
     if match := _KSM.search(text):
         found.say("host.ksm_sharing", round(float(match.group(1)) * 1024**3 / 4096), line, SAID)
     if match := _BALLOON.search(text):
@@ -186,7 +202,7 @@ def _power(clause: Clause, found: Found) -> None:
         found.say("host.governor", "powersave", line, SAID)
     if match := _THROTTLE.search(text):
         before = text[max(0, match.start() - 30) : match.start()]
-        if not re.search(r"\bgpu\b", text, re.IGNORECASE):
+        if not re.search(r"\bgpu\b|throttled ?[=:] ?(?:0x|no\b|0)", text, re.IGNORECASE):
             found.say("host.throttled", _NEGATED.search(before) is None, line, SAID)
-    if match := _HEAT.search(text):
+    if (match := _HEAT.search(text)) and not re.search(r"\b(?:gpu|card|vram|hotspot|junction)\b", text, re.IGNORECASE):
         found.say("host.temperature", float(match.group(1)), line, SAID)
