@@ -90,6 +90,8 @@ class Case(Ran):
             if gpu:
                 # A long context that pushes layers off the card is a cause, so the healthy speed goes without.
                 return predict(self.demand, self.hardware, context=max(depth, 4096), depths=(depth,)).decode[0].rate
+            if self.hardware.cpu.name == "unknown processor" and self.hardware.memory.channels is None:
+                return None
             bare = replace(self.hardware, gpus=())
             found = expected_decode(self.demand, bare, isa=isa, channels=channels, threads=threads, depth=depth)
         except (ValueError, ArithmeticError, LookupError):

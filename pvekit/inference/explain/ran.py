@@ -119,6 +119,24 @@ class Ran:
         return log(rates[high] / rates[low]) / log(high / low)
 
     @cached_property
+    def saturated(self) -> bool:
+        """Tell whether more threads made nothing faster, by a sweep or by what is said: memory limits it then."""
+        return self.sign("more_threads_no_gain") is not None or (self.slope is not None and self.slope < 0.4)
+
+    @cached_property
+    def moved(self) -> float | None:
+        """Return the GB/s of weights that the fastest decode run on the CPU read; None where nobody knows the model."""
+        rates = [run.rate for run in self.decodes if self.on_cpu(run)]
+        return max(rates) * self.demand.read / 1e9 if rates and self.demand is not None else None
+
+    @cached_property
+    def too_large(self) -> bool:
+        """Tell whether the model is larger than all cards' memory together."""
+        cards = self.seen.hardware.gpus if self.seen.hardware else ()
+        room = sum(card.memory for card in cards)
+        return self.guest.gpu_short == "weights" or (bool(room) and self.demand is not None and self.demand.held > room)
+
+    @cached_property
     def cores(self) -> int | None:
         """Return the processor's cores; what a VM or container sees of them may be fewer."""
         known = self.seen.hardware.cpu.cores if self.seen.hardware else None

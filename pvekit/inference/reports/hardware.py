@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from pvekit.inference.hardware import Cpu, CpuClass, Gpu, Hardware, Isa, Memory
+from pvekit.inference.hardware import Cpu, CpuClass, Gpu, GpuClass, Hardware, Isa, Memory
 from pvekit.inference.reports import resolve
 from pvekit.inference.reports.found import Found, Part
 
@@ -33,9 +33,11 @@ def hardware(found: Found) -> Hardware | None:
     if (
         part is None
         and not gpus
-        and not any(name in found.facts for name in ("host.megatransfers", "host.populated_channels"))
+        and not any(name in found.facts for name in ("host.megatransfers", "host.populated_channels", "machine.box"))
     ):
         return None
+    if part is not None and _APPLE.search(part.name) and any(gpu.kind is not GpuClass.APPLE for gpu in gpus):
+        part = None  # no such machine: it is another one that is compared with
     preset = resolve.cpu(part.name) if part is not None else None
     cpu, memory = _parts(preset)
     sockets = _sockets(found, part)
@@ -111,7 +113,7 @@ def _cpu(found: Found, part: Part | None, preset: Cpu | None, sockets: int) -> C
     kind = CpuClass.APPLE if _APPLE.search(name) else kind
     cores, threads, said = (found.value(one) for one in ("cpu.cores", "cpu.threads", "host.cores"))
     cores = cores if isinstance(cores, int) else said
-    seen = found.value("machine.isa")
+    seen = found.value("machine.isa") or found.value("machine.box")
     return Cpu(
         name, kind, cores if isinstance(cores, int) else None, threads if isinstance(threads, int) else None, None,
         Isa(str(seen)) if isinstance(seen, str) and seen in set(Isa) else None, sockets, nodes,

@@ -110,8 +110,10 @@ def _preferred(model: ModelSeen) -> tuple[str, ...]:
 def _built(model: ModelSeen) -> Demand | None:
     """Return a demand from what a log prints of a model that is no known shape; None where it says too little."""
     size, layers, width, vocabulary = model.bytes, model.layers, model.embedding, model.vocabulary
-    if not (size and layers and width) or layers > 500:
+    if not (size and layers) or layers > 500:
         return None
+    # A layer of a transformer has about 12 times its width squared of parameters.
+    width = width or max(128, round((size / 0.6 / 12 / layers) ** 0.5 / 128) * 128)
     parameters = (model.size or 0.0) * 1e9
     bits = size / parameters if parameters > 1e6 else 0.6
     table = round((vocabulary or 32000) * width * bits)

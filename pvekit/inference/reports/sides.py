@@ -93,7 +93,7 @@ def cards(found: Found, demand: Demand | None) -> None:
         found.say("host.link_under_load", True, found.facts["gpu.active"][0].seen)
 
 
-_FULL = 0.8
+_FULL = 0.75
 """Part of a card's memory from where on it counts as full: the rest is its driver's and fragments."""
 
 

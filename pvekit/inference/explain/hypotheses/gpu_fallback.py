@@ -21,7 +21,8 @@ REMEDY = (
 
 def judge(case: Case) -> Weighed | None:
     """Weigh it: whether a backend found the card, and what lies on it."""
-    if not (case.seen.hardware and case.seen.hardware.gpus):
+    cards = bool(case.seen.hardware and case.seen.hardware.gpus)
+    if not cards and not (case.sign("card") or (case.guest.gpu_backend is False and case.where("guest.gpu_backend"))):
         return None
     part = _part(case)
     # Where the driver is known to be the reason, the driver is the cause.
@@ -31,6 +32,8 @@ def judge(case: Case) -> Weighed | None:
         "no usable gpu", "no cuda-capable", "compiled without", "not compiled", "no kernel image"
     )
     if case.guest.gpu_backend is False:
+        if case.too_large and not case.seen.errors:
+            deeper.append(because("a model larger than the card leaves it idle most of the time", -2.0))
         return Weighed(part, True, (because("no backend found the card", 2.0, seen), *deeper), factor=None)
     if case.guest.gpu_layers == 0:
         seen = case.where("guest.gpu_layers")
@@ -45,8 +48,13 @@ def judge(case: Case) -> Weighed | None:
     evidence = []
     if case.guest.gpu_busy_percent is not None:
         busy = case.guest.gpu_busy_percent
+        if busy < 5 and case.too_large:
+            busy = 5.0  # it waits for the processor most of the time then
         evidence.append(
-            because(f"the card is {busy:.0f} % busy", 2.0 if busy < 5 else -2.0, case.where("guest.gpu_busy_percent"))
+            because(
+                f"the card is {case.guest.gpu_busy_percent:.0f} % busy",
+                2.0 if busy < 5 else -2.0, case.where("guest.gpu_busy_percent"),
+            )
         )
     return Weighed(part, None, tuple(evidence), ("guest.gpu_backend", "guest.gpu_layers"), factor=None)
 

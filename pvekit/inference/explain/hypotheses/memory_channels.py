@@ -40,6 +40,8 @@ def judge(case: Case) -> Weighed | None:
             evidence.append(because("decode does not grow with more threads: memory limits it", 1.2))
         elif case.slope > 0.85:
             evidence.append(because("decode grows in proportion to the threads: memory is not the limit", -3.0))
+    if case.slope is None and (seen := case.sign("more_threads_no_gain")):
+        evidence.append(because("more threads made it no faster: memory limits it", 1.0, seen))
     if case.host.triad is not None and case.hardware is not None and (peak := case.hardware.memory.bandwidth()):
         share = case.host.triad / peak
         seen = case.where("host.triad")

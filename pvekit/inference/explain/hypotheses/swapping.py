@@ -14,6 +14,9 @@ SIDE = Side.ANY
 PRIOR = 0.06
 REMEDY = "Take a smaller model or quantisation, give the machine more memory, or close what else uses it."
 
+_NO_MEMORY = 1.5
+"""GB/s that one core reads with the slowest kernels."""
+
 
 def judge(case: Case) -> Weighed | None:
     """Weigh it: sizes, swap, faults and disk reads."""
@@ -52,6 +55,11 @@ def judge(case: Case) -> Weighed | None:
             evidence.append(
                 because(f"no {fact.partition('.')[2].replace('_', ' ')} during the run", -2.0, case.where(fact))
             )
+    if seen := case.sign("disk_busy"):
+        evidence.append(because("the disk was read all the time", 2.5, seen))
+    if case.moved is not None and case.moved < _NO_MEMORY:
+        words = f"{case.moved:.2f} GB/s of weights read is a disk's speed and no memory's"
+        evidence.append(because(words, 2.0 if case.moved < _NO_MEMORY / 3 else 1.0))
     if seen := case.said("requires more system memory", "out of memory: killed", "oom-kill"):
         evidence.append(because("the system says that memory is short", 1.5, seen))
     return Weighed((0.01, 0.5), state, tuple(evidence), ("guest.memory", "guest.disk_read"), factor=10.0)

@@ -21,6 +21,8 @@ _SPLIT = re.compile(r"\b(\d{1,3})%\s?/\s?(\d{1,3})% CPU/GPU", re.IGNORECASE)
 _WHOLE = re.compile(r"\b100% (CPU|GPU)\b", re.IGNORECASE)
 _PS_SIZE = re.compile(r"\s(\d{1,4}(?:\.\d+)?) (GB|MB)\s")
 _PS_HEAD = re.compile(r"^\s*NAME\s+ID\s+SIZE")
+_BACKEND = re.compile(r"loaded CPU backend from \S{0,300}?ggml-cpu-([a-z0-9_]+)\.(?:so|dll|dylib)")
+_NO_BACKEND = re.compile(r"^\W*no (?:more )?backends?\b")
 _PS_CONTEXT = re.compile(r"(?:CPU|GPU)\s+(\d{3,7})\s")
 _TAG = re.compile(r"^\s*([\w./-]{2,60}(?::[\w.-]{1,40})?)\s+[0-9a-f]{12}\s")
 _API = re.compile(r'"(prompt_)?eval_(count|duration)"\s{0,4}:\s{0,4}(\d{1,18})')
@@ -30,7 +32,7 @@ _API_MODEL = re.compile(r'"model"\s{0,4}:\s{0,4}"([\w./:-]{2,80})"')
 def read(text: Text, found: Found) -> None:
     """Read rates with the model that was run before them, and where the loaded model lies."""
     model: ModelSeen | None = None
-    prompt = 0
+    prompt, variant = 0, None
     for line in text.lines:
         if match := _RUN.search(line.text):
             model = names.one(match.group(1), line.seen(), printed=True, tag=True) or model
@@ -38,28 +40,36 @@ def read(text: Text, found: Found) -> None:
                 found.model(model)
             if _BEFORE.match(line.text[: match.start()]) and _COMMAND.search(line.text[match.end() :]):
                 found.take(line)
+        if match := _BACKEND.search(line.text):
+            variant = match.group(1)
+        elif _NO_BACKEND.search(line.text):
+            variant = "x64"
         if _OTHER.match(line.text) or _PS_HEAD.match(line.text):
             found.take(line)
         if (match := _COUNT.search(line.text)) and match.group(1):
             prompt = int(match.group(2))
         if match := _RATE.search(line.text):
             found.take(line)
-            _rate(match, line, prompt, model, found)
+            _rate(match, line, (prompt, variant), model, found)
         elif '"eval_' in line.text or '"prompt_eval_' in line.text:
             _api(line, model, found)
         _placed(line, found)
 
 
-def _rate(match: re.Match[str], line: Line, prompt: int, model: ModelSeen | None, found: Found) -> None:
+def _rate(
+    match: re.Match[str], line: Line, ran: tuple[int, str | None], model: ModelSeen | None, found: Found
+) -> None:  # fmt: skip
+    prompt, variant = ran
     rate = numbers.maybe(match.group(2))
     if rate is None:
         return
     if match.group(1):
         # Tokens that were in the cache count as evaluated in no time.
         if prompt == 0 or prompt > 2:
-            found.run(Run("prefill", rate, tokens=prompt or None, seen=line.seen()), model)
+            found.run(Run("prefill", rate, tokens=prompt or None, variant=variant, seen=line.seen()), model)
     else:
-        found.run(Run("decode", rate, depth=prompt if prompt >= 512 else 0, seen=line.seen()), model)
+        depth = prompt if prompt >= 512 else 0
+        found.run(Run("decode", rate, depth=depth, variant=variant, seen=line.seen()), model)
 
 
 def _api(line: Line, model: ModelSeen | None, found: Found) -> None:

@@ -27,7 +27,7 @@ _LAYERS = re.compile(
 _ONLY_CPU = re.compile(
     r"\bcpu[ -]?only\b|\bonly (?:on )?(?:the )?cpu\b|\bpure cpu\b|\bwithout (?:the |a "
     r"|any )?gpu\b|\bno gpu\b(?! (?:util|usage|load|activ))|\b100 ?% cpu\b(?!.{0,12}(?:util|usage"
-    r"|load|on))|\bgpu: ?none\b|\bcpu inference\b|\bjust (?:the )?cpu\b|\bon cpu alone\b",
+    r"|load|on))|\bgpu: ?none\b|\bcpu inference\b|^\W*on (?:the |my |an? )?(?:intel |amd )?cpu\b|\bjust (?:the )?cpu\b|\bon cpu alone\b",
     re.IGNORECASE,
 )
 _ON_CARD = re.compile(

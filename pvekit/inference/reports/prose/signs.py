@@ -31,7 +31,7 @@ _SIGNS: tuple[tuple[str, str], ...] = (
     # more threads gain nothing: what limits is memory
     ("more_threads_no_gain", rf"\b(?:more|above|beyond|increas\w+|number of|extra|any)\b[^.]{{0,60}}?{_THREAD}[^.]{{0,60}}?\b(?:no (?:\w+ ){{0,2}}?(?:gain|impact|effect|improvement|benefit|speed|difference|change)|(?:doesn'?t|does not|don'?t|not|without) (?:\w+ ){{0,2}}?(?:give|help|improve|affect|change|scale|matter|make)\w*)"),
     ("more_threads_no_gain", r"\b(?:difference|gain|improvement)\b[^.]{0,12}\bbarely\b|\bbarely any (?:difference|gain)|\bno (?:extra|additional) speed\b"),
-    ("more_threads_no_gain", r"\bgeneration\b[^.]{0,30}\b(?:doesn'?t|does not) scale|\binference(?: eval\w*)? does(?: not|n'?t)$|\b(?:tops?(?: out)?|peaks?|maxes|plateaus?|saturat\w+) at (?:around |about )?\d{1,3} threads"),
+    ("more_threads_no_gain", r"\bgeneration\b[^.]{0,30}\b(?:doesn'?t|does not) scale|\binference(?: eval\w*)? does(?: not|n'?t)\W*$|\b(?:tops?(?: out)?|peaks?|maxes|plateaus?|saturat\w+) at (?:around |about )?\d{1,3} threads"),
     ("memory_suspected", r"\bmemory[- ]bandwidth\b[^.]{0,40}\b(?:bottleneck|limit\w*|bound|constrain\w*|issue)|\b(?:bottleneck|limit\w*|bound|constrained)\b[^.]{0,30}\bmemory[- ]bandwidth|\bmemory[- ]bound\b"),
     # part of the processors is idle
     ("cores_idle", r"\b(?:only|just) (?:uses?|using|use|takes?|utili[sz]\w+) (?:about |around |up to )?(?:a single|one|two|three|four|half|\d{1,2}|1) ?(?:of (?:the |my )?(?:\d+ )?(?:available )?)?(?:v?cpus?|cores?|threads?)\b"),

@@ -130,7 +130,10 @@ def _keep(
     if speed.bound:
         found.say(f"bound.{phase}", float(speed.rate), clause.line, SAID)
         return
-    beside = [name for _, _, name, _ in parts.cpus(clause.text)] + [name for _, _, name, *_ in parts.gpus(clause.text)]
+    # What stands before the speed in its sentence, up to another speed.
+    around = clause.sentence[: max(0, clause.sentence.find(clause.text))]
+    around = clause.text if any(True for _ in speeds_of(around)) else f"{around} {clause.text}"
+    beside = [name for _, _, name, _ in parts.cpus(around)] + [name for _, _, name, *_ in parts.gpus(around)]
     if beside and 0 < speed.rate < 1e7:
         found.about[len(found.runs)] = tuple(beside)
     found.run(
