@@ -90,7 +90,7 @@ def models(text: str) -> Iterator[tuple[int, int, ModelSeen]]:
         else:
             yield _model(text, start, end, family, None)
     for start, end, size, mixture in sorted(sizes):
-        if start not in used:
+        if start not in used and not _MILLIONS.match(flat, start):
             yield _model(text, start, end, "mixtral" if mixture else "", size)
 
 

@@ -195,6 +195,7 @@ def _by_name(name: str) -> KnownCpu | None:
 def gpu(name: str) -> Gpu | None:
     """Return a card by its name, or None."""
     name = re.sub(r"\s*\.\.\.$", "", name)
+    name = re.sub(r"^(?:AMD )?(?:ATI )?Radeon (?=[5679]\d{2}0)", "RX ", name)
     for pattern, maker in _BARE:
         if pattern.match(name):
             name = f"{maker} {name}"

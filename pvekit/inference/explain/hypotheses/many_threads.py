@@ -15,6 +15,9 @@ SIDE = Side.CPU
 PRIOR = 0.06
 REMEDY = "Run one thread for each core (-t), none for hyperthreads."
 
+_MOST = 512
+"""Threads that no machine runs with a gain."""
+
 
 def judge(case: Case) -> Weighed | None:
     """Weigh it: threads against the processors of the system that runs them."""
@@ -28,13 +31,16 @@ def judge(case: Case) -> Weighed | None:
         return decided
     evidence = _said(case)
     side = Side.ANY if evidence and evidence[0].weight > 0 else None
+    if ran is not None and ran > _MOST and have is None:
+        have = _MOST
     if ran is None or have is None:
         return Weighed((0.2, 0.85), None, tuple(evidence), ("run.threads", "guest.cpus"), factor=1.6, side=side)
     words = f"{ran} threads run on {have} processors"
     seen = case.where("run.threads") or case.where("guest.threads") or case.where("guest.cpus")
     evidence.append(because(words, 0.0, seen))
     state = True if ran > have else None if evidence[0].weight > 0 else False
-    return Weighed((0.15, 0.8), state, tuple(evidence), factor=2.0, side=side)
+    low = 0.15 if ran <= have else 0.15 * (have / ran) ** 2
+    return Weighed((low, 0.8), state, tuple(evidence), factor=2.0, side=side)
 
 
 def _said(case: Case) -> list[Evidence]:

@@ -15,6 +15,8 @@ _TIMING = re.compile(
     r"\(\s{0,8}(\d{1,9}(?:\.\d{1,9})?|inf|nan) ms per token(?:,\s{0,8}(\d{1,9}(?:\.\d{1,9})?|inf"
     r"|nan) tokens per second)?"
 )
+_PREDICT = re.compile(r"\bpredict time\s*=\s*(\d{1,9}(?:\.\d{1,9})?) ms\s*/\s*(\d{1,9}(?:\.\d{1,9})?) ms per token")
+"""What the first versions printed."""
 _NOISE = re.compile(
     r"\b(?:load time|sample time|sampling time|total time|print_timings?|llama_perf\w*|graphs reused)\b"
 )
@@ -37,7 +39,7 @@ _META = re.compile(
 )
 _LOADING = re.compile(
     r"loaded meta data with .* from (\S.*?) \(version"
-    r"|loading model (?:tensors )?(?:from )'?([^' ]+)'?|^\s*model\s+: (\S+\.gguf)"
+    r"|loading model (?:tensors |part \d+/\d+ )?(?:from )'?([^' ]+)'?|^\s*model\s+: (\S+\.gguf)"
 )
 _OLD_SIZE = re.compile(r"model size\s*=\s*(\d{1,9}(?:\.\d{1,9})?) ?(MB|MiB|GiB|GB)")
 _PARAMETERS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ([BMT])\b")
@@ -200,6 +202,12 @@ def _shaped(load: _Load) -> ModelSeen:
 
 
 def _timing(line: Line, load: _Load, found: Found) -> None:
+    if old := _PREDICT.search(line.text):
+        found.take(line)
+        each = float(old.group(2))
+        if each > 0:
+            run = Run("decode", 1000 / each, threads=load.threads, gpu_layers=load.layers, seen=line.seen())
+            found.run(run, _shaped(load) if load.model else None)
     match = _TIMING.search(line.text)
     if match is None:
         return

@@ -21,6 +21,7 @@ _SPLIT = re.compile(r"\b(\d{1,3})%\s?/\s?(\d{1,3})% CPU/GPU", re.IGNORECASE)
 _WHOLE = re.compile(r"\b100% (CPU|GPU)\b", re.IGNORECASE)
 _PS_SIZE = re.compile(r"\s(\d{1,4}(?:\.\d+)?) (GB|MB)\s")
 _PS_HEAD = re.compile(r"^\s*NAME\s+ID\s+SIZE")
+_SET = re.compile(r"(?:/set parameter num_thread|Set parameter 'num_thread' to) '?(\d{1,4})\b")
 _BACKEND = re.compile(r"loaded CPU backend from \S{0,300}?ggml-cpu-([a-z0-9_]+)\.(?:so|dll|dylib)")
 _NO_BACKEND = re.compile(r"^\W*no (?:more )?backends?\b")
 _PS_CONTEXT = re.compile(r"(?:CPU|GPU)\s+(\d{3,7})\s")
@@ -32,7 +33,7 @@ _API_MODEL = re.compile(r'"model"\s{0,4}:\s{0,4}"([\w./:-]{2,80})"')
 def read(text: Text, found: Found) -> None:
     """Read rates with the model that was run before them, and where the loaded model lies."""
     model: ModelSeen | None = None
-    prompt, variant = 0, None
+    prompt, variant, threads = 0, None, None
     for line in text.lines:
         if match := _RUN.search(line.text):
             model = names.one(match.group(1), line.seen(), printed=True, tag=True) or model
@@ -40,6 +41,8 @@ def read(text: Text, found: Found) -> None:
                 found.model(model)
             if _BEFORE.match(line.text[: match.start()]) and _COMMAND.search(line.text[match.end() :]):
                 found.take(line)
+        if match := _SET.search(line.text):
+            threads = int(match.group(1))
         if match := _BACKEND.search(line.text):
             variant = match.group(1)
         elif _NO_BACKEND.search(line.text):
@@ -50,26 +53,26 @@ def read(text: Text, found: Found) -> None:
             prompt = int(match.group(2))
         if match := _RATE.search(line.text):
             found.take(line)
-            _rate(match, line, (prompt, variant), model, found)
+            _rate(match, line, (prompt, variant, threads), model, found)
         elif '"eval_' in line.text or '"prompt_eval_' in line.text:
             _api(line, model, found)
         _placed(line, found)
 
 
 def _rate(
-    match: re.Match[str], line: Line, ran: tuple[int, str | None], model: ModelSeen | None, found: Found
+    match: re.Match[str], line: Line, ran: tuple[int, str | None, int | None], model: ModelSeen | None, found: Found
 ) -> None:  # fmt: skip
-    prompt, variant = ran
+    prompt, variant, threads = ran
     rate = numbers.maybe(match.group(2))
     if rate is None:
         return
     if match.group(1):
         # Tokens that were in the cache count as evaluated in no time.
         if prompt == 0 or prompt > 2:
-            found.run(Run("prefill", rate, tokens=prompt or None, variant=variant, seen=line.seen()), model)
+            found.run(Run("prefill", rate, tokens=prompt or None, variant=variant, threads=threads, seen=line.seen()), model)
     else:
         depth = prompt if prompt >= 512 else 0
-        found.run(Run("decode", rate, depth=depth, variant=variant, seen=line.seen()), model)
+        found.run(Run("decode", rate, depth=depth, variant=variant, threads=threads, seen=line.seen()), model)
 
 
 def _api(line: Line, model: ModelSeen | None, found: Found) -> None:

@@ -18,7 +18,7 @@ _CLAUSE = re.compile(
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(
-    r"\b(?:should|expect\w*|supposed|theoretical\w*|ought|could (?:be|get|reach|do)|would(?: be"
+    r"\b(?:should|expect\w*|supposed|theoretical\w*|ought|could (?:be|get|reach|do)|would(?! (?:only )?(?:generate|produce|output|run at))(?: be"
     r"| get| like| have| expect)?|claim\w*|advertis\w+|others?"
     r"|other (?:people|users)|people|someone|somebody|reddit|online|youtube|videos?|reviews?"
     r"|according to|hop(?:e|ed|ing)|compared|instead of|rather than|as opposed"

@@ -26,6 +26,7 @@ _SIGNS: tuple[tuple[str, str], ...] = (
     ("fewer_threads_help", r"\b(\d{1,3})[- ]threads?(?:ed)?\b[^.]{0,60}?\b(?:much |far |way )?faster\b[^.]{0,40}?\b\d{1,3} threads?\b"),
     ("fewer_threads_help", rf"\bat \d{{1,3}} threads?[^.]{{0,40}}?\b{_SLOWER}\b|\b(?:running )?with \d{{1,2}} threads did the trick\b"),
     ("fewer_threads_help", r"\bthrashing\b[^.]{0,40}\bthreads?\b|\bthreads?\b[^.]{0,40}\bthrash\w*"),
+    ("fewer_threads_help", r"\b\d{1,3} threads? (?:is|are|was|were) (?:\w+ ){0,2}?(?:as )?slow\w*|\bthreads? \d{1,3} (?:is|was) (?:\w+ )?slow"),
     # cores of two kinds
     ("slow_cores", r"\b(?:e-?cores?|efficiency cores?|little cores?|efficient cores?)\b"),
     # more threads gain nothing: what limits is memory
@@ -36,6 +37,8 @@ _SIGNS: tuple[tuple[str, str], ...] = (
     # part of the processors is idle
     ("cores_idle", r"\b(?:only|just) (?:uses?|using|use|takes?|utili[sz]\w+) (?:about |around |up to )?(?:a single|one|two|three|four|half|\d{1,2}|1) ?(?:of (?:the |my )?(?:\d+ )?(?:available )?)?(?:v?cpus?|cores?|threads?)\b"),
     ("cores_idle", r"\b(?:only|just) (?:a single|one|two|three|four|half|\d{1,2}) (?:of (?:the |my )?(?:\d+ )?)?(?:v?cpus?|cores?|threads?)\b[^.]{0,20}\b(?:used|busy|active|working|utili[sz]ed|loaded|at 100)"),
+    ("cores_idle", r"\b(?:uses?|using|used|utili[sz]\w+|runs? on|running on) (?:only|just) (?:a single|one|two|three|four|half|\d{1,2}|1) ?(?:of (?:the |my )?(?:\d+ )?(?:available )?)?(?:v?cpus?|cores?|threads?)\b"),
+    ("cores_idle", r"\bhalf (?:of )?(?:the |my |all )?(?:v?cpus?|cores|threads)\b"),
     ("cores_idle", r"\b(?:limited|stuck|capped|restricted) (?:to|at|on) (?:only )?(?:a single|one|two|four|\d{1,2}) threads?\b|\b\d{1,3} (?:threads|cores) (?:sitting |sit |are )?idle\b|\bothers? still 0 ?%"),
     ("cores_idle", r"\bnot (?:using|utili[sz]ing) (?:all|every|the full) (?:\w+ ){0,2}?(?:cores?|cpus?|processors?|processor power|cpu power|threads?)\b|\b(?:cores?|cpus?) (?:\w+ ){0,3}?(?:not|aren'?t|never) (?:being )?(?:fully )?(?:used|utili[sz]ed)"),
     ("cores_idle", r"\b(?:allocates|uses) only (?:1|one) cpu\b|\ball threads (?:\w+ ){0,2}run on (?:this |a )?single cpu\b"),
@@ -50,7 +53,7 @@ _SIGNS: tuple[tuple[str, str], ...] = (
     ("card_context", r"\b(?:context|ctx|num_ctx|kv[- ]cache)\b[^.]{0,60}\b(?:vram|gpu memory|offload\w*|layers|spill\w*)|\b(?:reduc\w+|lower\w*|smaller|shorter) (?:the )?(?:context|num_ctx|ctx)\b[^.]{0,40}\b(?:fast\w*|fit\w*|fix\w*|help\w*|solv\w*)"),
     ("card_held_back", r"\b(?:gpu|card|vram|it)\b[^.]{0,50}\b(?:stuck|stays?|locked|remains?|never (?:leaves|enters|reaches|goes))\b[^.]{0,25}\b(?:\d{3,4} ?mhz|p[0-9]\b|idle clocks?|low power)|\b(?:gpu|card)\b[^.]{0,30}\b(?:power[- ]?(?:limit|cap)\w*|throttl\w+|thermal limit)"),
     # NUMA
-    ("nodes_matter", r"\bnumactl\b[^.]{0,60}|\b--numa (?:distribute|isolate|numactl)\b|\bnot accessing local memory\b|\b(?:only |just )?one (?:numa )?node\b[^.]{0,40}\b(?:allocat\w+|memory|bandwidth)|\b(?:cross|slow|far|other)[- ](?:socket|numa|upi|qpi)\b|\bupi link\b|\bqpi\b|\bnuma (?:aware\w*|node|nodes|issue|problem|setting|mirror)\b|\binterleav\w+ (?:memory|all)\b"),
+    ("nodes_matter", r"\bnumactl\b[^.]{0,60}|\b--numa (?:distribute|isolate|numactl)\b|\bnot accessing local memory\b|\b(?:only |just )?one (?:numa )?node\b[^.]{0,40}\b(?:allocat\w+|memory|bandwidth)|\b(?:cross|slow|far|other)[- ](?:socket|numa|upi|qpi)\b|\bupi link\b|\bqpi\b|\bnuma (?:aware\w*|node|nodes|issue|problem|setting|mirror)\b|\binterleav\w+ (?:memory|all)\b|\bnuma (?:enabled|disabled|on|off|support)\b|\b(?:disabl\w+|enabl\w+|without|no) (?:\w+ )?numa\b"),
     # the clock of the processor
     ("clock_falls", r"\b(?:cpus?|cores?|clocks?(?: speeds?)?|frequenc(?:y|ies))\b[^.]{0,50}\b(?:clock(?:s|ing)? (?:way |right )?down|slowing (?:way )?down|drop(?:s|ping|ped)?(?: down)? to|stuck at|locked at|throttl\w+|never boosts?|downclock\w*)\b"),
     # the conversation

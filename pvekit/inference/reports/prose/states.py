@@ -114,7 +114,9 @@ _NO_BACKEND = re.compile(
     r"|recogni[sz]ed|utili[sz]ed)|\bfalls? back to (?:the )?cpu\b"
     r"|\b(?:always|still|only|just|instead) +(?:uses?|using|runs?(?: only)? on|running(?: only)? on|runs? off) +"
     r"(?:the |my )?cpu\b(?! (?:and|threads?|cores?))|\b(?:uses?|using|runs? on|running on) (?:the |my )?cpu instead\b"
-    r"|\bcpu (?:is )?used instead\b|\bno gpu (?:usage|utili[sz]ation|activity)\b|\bgpu (?:usage|utili[sz]ation|load)"
+    r"|\bgpu (?:just )?(?:sits?|is|stays?) idle\b"
+    r"|\b(?:running|runs?|run) on (?:the )?cpu (?:instead|and not|rather)|\bnot (?:being )?offload\w* to (?:the )?gpu\b"
+    r"|\bonly (?:the )?cpu (?:is |gets )?(?:being )?used\b|\bcpu (?:is )?used instead\b|\bno gpu (?:usage|utili[sz]ation|activity)\b|\bgpu (?:usage|utili[sz]ation|load)"
     r" (?:stays?|is|remains|at|sits)(?: \w+){0,2} 0 ?%|\b0 ?% gpu\b|\bgpu[- ]?(?:at|is) 0 ?%",
     re.IGNORECASE,
 )
