@@ -101,6 +101,15 @@ class Case(Ran):
         return found
 
     @cached_property
+    def limited(self) -> float:
+        """Return the part of the healthy speed that the processors it may use leave: other causes come on top."""
+        counts = [one for one in (self.usable[0] if self.usable else None, self.threads) if one]
+        if not counts or self.cores is None or min(counts) >= self.cores:
+            return 1.0
+        some, full = self.healthy(threads=min(counts)), self.healthy()
+        return min(1.0, some.value / full.value) if some and full and full.value > 0 else 1.0
+
+    @cached_property
     def whole_on_card(self) -> bool:
         """Tell whether the speed is a card's that holds all of the model: the processor then hardly matters."""
         if self.gpu is None or self.demand is None or self.hardware is None:

@@ -95,14 +95,19 @@ def _score(case: Case, name: str, module: ModuleType, main: Speed | None) -> Sco
     if weighed.proven:
         fit = 0.0
     elif speed is not None and weighed.part is not None:
-        fit = _fit(speed, weighed.part)
+        low, high = weighed.part
+        if weighed.state and side is Side.CPU and name != "few_threads":
+            low *= case.limited  # two causes at once
+        fit = _fit(speed, (low, high))
         score += fit
     elif main is not None:
         score -= _FREE if weighed.part is None else 1.0
     # What is about the other side of the machine explains less of what is asked.
     other = main is not None and speed is not main and side is not Side.ANY
     if other or (side is Side.CPU and speed is case.gpu and case.whole_on_card):
-        score -= _OTHER_SIDE
+        # A processor that was measured and is well explains nothing of a card.
+        well = side is Side.CPU and main is case.gpu and case.cpu is not None and case.cpu.part >= _SLOW
+        score -= 2 * _OTHER_SIDE if well else _OTHER_SIDE
     return Scored(name, module, weighed, score, fit)
 
 

@@ -126,6 +126,10 @@ def below(found: Found, machine: Hardware | None) -> None:
     _channels(found, machine)
     if found.settled("guest.threads") is None and not found.facts.get("guest.threads"):
         _move(found, "knob.threads", "guest.threads")
+    if found.settled("guest.context") is None:
+        if found.facts.get("knob.context") and found.facts.get("guest.context"):
+            found.facts["guest.context"] = []
+        _move(found, "knob.context", "guest.context")
     if machine is None and found.settled("guest.memory") is None:
         _move(found, "memory.capacity", "guest.memory")
     said = found.settled("host.cores")

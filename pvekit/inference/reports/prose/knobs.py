@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 _THREADS = re.compile(
-    r"(?:^|[\s(])(?:-t|--threads)[ =](\d{1,3})\b|\b(?:num_threads?|n_threads|threads?)\s{0,2}(?:="
+    r"(?:^|(?<!dmidecode)(?<!lspci)(?<!timeout)[\s(])(?:-t|--threads)[ =](\d{1,3})\b|\b(?:num_threads?|n_threads|threads?)\s{0,2}(?:="
     r"|:|set to|of|at|is)\s{0,2}(\d{1,3})\b|\b(\d{1,3})[ -](?:cpu )?threads?\b(?! \w* ?per)",
     re.IGNORECASE,
 )

@@ -13,7 +13,7 @@ _CAPACITY = re.compile(
     r"\b(\d{1,4}) ?(GB|GiB|TB|G)(?: (?:of|total"
     r"|x \w+))?(?: \w{1,12}){0,2}? ?(?:\(?(?:LP)?DDR[2345]\w?|(?<!V)RAM\b|memory\b(?! bandwidth)"
     r"|(?:[\w-]{1,12} ){0,2}(?:laptop|notebook|machine|macbook|mac|desktop|workstation|server|box|mini pc)\b"
-    r"|ECC|RDIMM|DIMMs?)|\b(?<!V)(?:RAM|memory)(?: is)?[:=]? ?(\d{1,4}) ?(GB|GiB|TB|G)\b",
+    r"|ECC|RDIMM|DIMMs?)|\b(?<!V)(?<!GPU )(?<!video )(?<!graphics )(?:RAM|memory)(?: is)?[:=]? ?(\d{1,4}) ?(GB|GiB|TB|G)\b",
     re.IGNORECASE,
 )
 _MODULES = re.compile(r"\b(\d{1,2}) ?[x×*] ?(\d{1,3}) ?(?:GB|GiB|G)\b", re.IGNORECASE)
@@ -34,6 +34,11 @@ _CHANNELS = re.compile(rf"\b({_WORD})[ -]?(?:memory |ddr\d )?channels?\b", re.IG
 _OF = re.compile(
     r"\b(one|two|three|four|six|\d{1,2}) ?(?:of|/|out of) ?(?:the )?(two|three|four|six|eight"
     r"|twelve|\d{1,2}) (?:memory )?channels?\b",
+    re.IGNORECASE,
+)
+_FILLED = re.compile(
+    rf"\bonly (?:filled|populated|used?|using|have|installed) ({_WORD}) of (?:them|those|these|the)\b"
+    rf"|\bonly (?:filled|populated) ({_WORD})\b|\b({_WORD}) (?:of them|channels?) (?:are |is )?(?:empty|unpopulated)\b(?!.)",
     re.IGNORECASE,
 )
 _ABLE = re.compile(
@@ -90,6 +95,8 @@ def _modules(clause: Clause, found: Found) -> None:
         value = int(amount) * 1024 ** (4 if unit.upper() == "TB" else 3)
         side = "guest.memory" if about_vm(clause) or _VM.search(text) else "memory.capacity"
         before = text[max(0, match.start() - 4) : match.start()]
+        if re.search(r"\b(?:shared|dedicated) (?:gpu |video )?memory|\bgpu memory\b", text, re.IGNORECASE):
+            return
         if re.search(r"\b(?:file|model|gguf|weights|disk|ssd|hdd|nvme|storage|vram|gpu)\b", match.group(), re.IGNORECASE):
             return
         if not re.search(r"[x×*] ?$", before) and value >= 1024**3:
@@ -102,8 +109,10 @@ def _channels(clause: Clause, found: Found) -> None:
         found.say("host.populated_channels", numbers.word(match.group(1)), clause.line, SAID)
         found.say("host.channels", numbers.word(match.group(2)), clause.line, SAID)
         return
+    if filled := _FILLED.search(text):
+        found.say("host.populated_channels", numbers.word(next(one for one in filled.groups() if one)), clause.line, SAID)
     match = _CHANNELS.search(text)
-    if match is None:
+    if match is None or (filled and _ABLE.search(text) is None and filled.start() <= match.start() < filled.end()):
         return
     count = numbers.word(match.group(1))
     if count is None or not 1 <= count <= 24:

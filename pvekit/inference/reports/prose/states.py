@@ -60,7 +60,8 @@ _SWAP_USED = re.compile(
     re.IGNORECASE,
 )
 _DISK_READ = re.compile(
-    r"\b(?:read\w*|disk|swap|i/o|io)\b[^.]{0,60}?\b(\d{2,5}(?:\.\d{1,2})?) ?(MB|MiB|GB|GiB)/s(?:ec)?\b(?P<rest>[^.]{0,40})",
+    r"\b(?:read\w*|disk|swap|i/o|io)\b[^.]{0,60}?\b(\d{1,5}(?:\.\d{1,2})?) ?(MB|MiB|GB|GiB)/s(?:ec)?\b"
+    r"|\b(\d{1,5}(?:\.\d{1,2})?) ?(MB|MiB|GB|GiB)/s(?:ec)? (?:of )?(?:disk )?(?:reads?|reading|read i/o)\b",
     re.IGNORECASE,
 )
 _NOT_READ = re.compile(
@@ -86,7 +87,12 @@ _HEAT = re.compile(
 )
 _STEAL = re.compile(
     r"\b(\d{1,3}(?:\.\d)?) ?% (?:cpu )?steal\b|\bsteal(?: time)?(?: is| of| at| around"
-    r"|:)? ?(?:about |around |~)?(\d{1,3}(?:\.\d)?) ?%|\b(\d{1,3}(?:\.\d)?) ?%? st\b(?!\.| )",
+    r"|:)? ?(?:about |around |~)?(\d{1,3}(?:\.\d)?) ?%|\b(\d{1,3}(?:\.\d)?) ?% st\b",
+    re.IGNORECASE,
+)
+_LOAD = re.compile(
+    r"\bload(?: average)?(?: is| of|:)? ?(?:about |around |~)?(\d{1,3}(?:\.\d{1,2})?)\b[^.%]{0,20}\b(?:on the (?:host|node)|host|node)\b"
+    r"|\b(?:host|node)(?:'s)? load(?: average)?(?: is| of|:)? ?(\d{1,3}(?:\.\d{1,2})?)\b",
     re.IGNORECASE,
 )
 _KSM = re.compile(r"\bKSM(?: is)?(?: sharing| shar\w+)?[^.\d]{0,20}(\d{1,4}(?:\.\d{1,2})?) ?(?:GB|GiB)", re.IGNORECASE)
@@ -184,12 +190,14 @@ def _pressure(clause: Clause, found: Found) -> None:
     if match := _SWAP_USED.search(text):
         amount, unit = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
         found.say("guest.swap_used", round(float(amount) * 1024 ** (2 if unit.upper() == "MB" else 3)), line, SAID)
-    if (match := _DISK_READ.search(text)) and re.search(r"\b(?:disk|ssd|nvme|hdd|drive|swap)\b", text, re.IGNORECASE):
+    if (match := _DISK_READ.search(text)) and re.search(r"\b(?:disk|ssd|nvme\w*|hdd|drive|swap|sd[a-z])\b", text, re.IGNORECASE):
         if not _NOT_READ.search(text):
-            scale = 1000 if match.group(2).upper().startswith("G") else 1
-            found.say("guest.disk_read", float(match.group(1)) * scale, line, SAID)
+            scale = 1000 if (match.group(2) or match.group(4)).upper().startswith("G") else 1
+            found.say("guest.disk_read", float(match.group(1) or match.group(3)) * scale, line, SAID)
     if match := _STEAL.search(text):
         found.say("guest.steal_percent", float(next(one for one in match.groups() if one)), line, SAID)
+    if match := _LOAD.search(text):
+        found.say("load.host", float(match.group(1) or match.group(2)), line, SAID)
     if match := _KSM.search(text):
         found.say("host.ksm_sharing", round(float(match.group(1)) * 1024**3 / 4096), line, SAID)
     if match := _BALLOON.search(text):
