@@ -26,7 +26,8 @@ def assemble(found: Found, name: str) -> Observed:
     machine = found.machine or hardware(found)
     chosen, demand, labels = model.choose(found)
     if machine is not None and machine.gpus:
-        found.say("gpu.room", sum(card.memory for card in machine.gpus), next(iter(found.gpus)).seen if found.gpus else _NOWHERE)
+        at = found.gpus[0].seen if found.gpus else _NOWHERE
+        found.say("gpu.room", sum(card.memory for card in machine.gpus), at)
     sides.uneven(found, demand)
     sides.cards(found, demand)
     sides.below(found, machine)
@@ -44,7 +45,8 @@ def assemble(found: Found, name: str) -> Observed:
     return Observed(
         name, demand, machine, runs,
         _filled(Guest, "guest", values), _filled(Host, "host", values),
-        errors=tuple(found.errors), where=where, signs=_signs(found), notes=tuple(found.notes), expected=expected[0] if expected else None,
+        errors=tuple(found.errors), where=where, signs=_signs(found), notes=tuple(found.notes),
+        expected=expected[0] if expected else None,
     )  # fmt: skip
 
 
@@ -55,9 +57,9 @@ def _signs(found: Found) -> dict[str, Seen]:
         for name, facts in found.facts.items()
         if name.startswith("sign.") and facts
     }
-    cards = found.gpus and found.gpus[0].seen or (found.settled("guest.driver") and found.facts["guest.driver"][0].seen)
-    if cards:
-        signs["card"] = cards
+    driver = found.facts.get("guest.driver", [])
+    if found.gpus or driver:
+        signs["card"] = found.gpus[0].seen if found.gpus else driver[0].seen
     return signs
 
 
@@ -94,7 +96,8 @@ def _elsewhere(found: Found, index: int) -> bool:
         return False
     other_card = bool(printed) and any(one is not None for one in cards)
     other_chip = bool(listed) and any(one is not None for one in chips)
-    return other_card or other_chip or (bool(printed) and any(name.startswith(("Apple", "M1", "M2", "M3", "M4")) for name in beside))
+    apple = bool(printed) and any(name.startswith(("Apple", "M1", "M2", "M3", "M4")) for name in beside)
+    return other_card or other_chip or apple
 
 
 def _known(run: Run, found: Found, demand: Demand | None) -> Run:

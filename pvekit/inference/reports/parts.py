@@ -49,7 +49,8 @@ _GPU = re.compile(
     r"|A10G?|A16|A30|A40|A100|A6000|A[245]000|L4|L40S?|H100|H200"
     r"|B200|GB10|GH200)\b"
 
-    r"|(?:AMD |Radeon )*(?i:\bRX ?\d{3,4}(?: ?(?:XTX?|GRE))?\b|\bRadeon [5679]\d{2}0(?: ?(?:XTX?|GRE))?\b|\b[5679][5-9]\d0 ?XTX?\b)|Radeon (?:VII|Pro \w+|\d{3}M)"
+    r"|(?:AMD |Radeon )*(?i:\bRX ?\d{3,4}(?: ?(?:XTX?|GRE))?\b|\bRadeon [5679]\d{2}0(?: ?(?:XTX?|GRE))?\b"
+    r"|\b[5679][5-9]\d0 ?XTX?\b)|Radeon (?:VII|Pro \w+|\d{3}M)"
     r"|\bMI\d{2,3}[AX]?\b|(?:Intel )?\bArc (?:Pro )?[AB]\d{2,3}M?\b"
 
     r"|\b(?:1650|1660|3060|3070|3080|3090|4060|4070|4080|4090|5060|5070|5080|5090|1050|1060|1070|1080|2060"

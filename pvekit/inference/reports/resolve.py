@@ -177,8 +177,9 @@ def cpu_name(name: str) -> str:
 
 def cpu(name: str) -> KnownCpu | None:
     """Return what is known of a processor by the name that a program or a person gives it, or None."""
-    found = _by_name(cpu_name(name))
-    if found is not None and found.cpu.cores is None and (tail := re.search(r"(E[57]-\d{4})[A-Z] (v\d)", cpu_name(name))):
+    plain = cpu_name(name)
+    found, tail = _by_name(plain), re.search(r"(E[57]-\d{4})[A-Z] (v\d)", plain)
+    if found is not None and found.cpu.cores is None and tail:
         # A letter of one buyer's variant does not change what matters here.
         return _by_name(f"{tail[1]} {tail[2]}") or found
     return found

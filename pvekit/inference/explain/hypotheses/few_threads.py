@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pvekit.inference.explain.case import Case
 from pvekit.inference.explain.weighed import Side, Weighed, because
+from pvekit.inference.explanation import Evidence
 
 TITLE = "too few threads or vCPUs"
 SIDE = Side.CPU
@@ -18,13 +19,7 @@ REMEDY = "Give the VM as many cores as the machine has, less one or two, and run
 def judge(case: Case) -> Weighed | None:
     """Weigh it: by the threads that ran where they are known, else by the shape of a sweep."""
     cores = case.cores or case.host.vcpus or case.guest.cpus
-    evidence = []
-    if seen := case.sign("cores_idle"):
-        evidence.append(because("processors were idle while it ran", 2.5, seen))
-    if (case.guest.gpu_busy_percent or 0) >= 50:
-        evidence.append(because("the card is busy: it does the work", -2.5, case.where("guest.gpu_busy_percent")))
-    if (seen := case.sign("fewer_threads_help")) or (seen := case.sign("more_threads_no_gain")):
-        evidence.append(because("more threads were no faster", -2.5, seen))
+    evidence = _said(case)
     if cores is None or cores < 4:
         return Weighed((0.1, 0.85), None, tuple(evidence), ("run.threads",), factor=2.0) if evidence else None
     ran, fact = case.threads, "run.threads"
@@ -54,3 +49,15 @@ def judge(case: Case) -> Weighed | None:
     three, full = case.healthy(threads=min(3, cores)), case.healthy()
     part = three.value / full.value if three and full and full.value > 0 else 3 / cores
     return Weighed((part * 0.55, min(0.95, part * 1.8)), None, tuple(evidence), ("run.threads",), factor=1 / part)
+
+
+def _said(case: Case) -> list[Evidence]:
+    """Return what a person says of processors and threads."""
+    evidence: list[Evidence] = []
+    if seen := case.sign("cores_idle"):
+        evidence.append(because("processors were idle while it ran", 2.5, seen))
+    if (case.guest.gpu_busy_percent or 0) >= 50:
+        evidence.append(because("the card is busy: it does the work", -2.5, case.where("guest.gpu_busy_percent")))
+    if (seen := case.sign("fewer_threads_help")) or (seen := case.sign("more_threads_no_gain")):
+        evidence.append(because("more threads were no faster", -2.5, seen))
+    return evidence

@@ -53,7 +53,8 @@ def judge(case: Case) -> Weighed | None:
         evidence.append(
             because(
                 f"the card is {case.guest.gpu_busy_percent:.0f} % busy",
-                2.0 if busy < 5 else -2.0, case.where("guest.gpu_busy_percent"),
+                2.0 if busy < 5 else -2.0,
+                case.where("guest.gpu_busy_percent"),
             )
         )
     return Weighed(part, None, tuple(evidence), ("guest.gpu_backend", "guest.gpu_layers"), factor=None)

@@ -26,9 +26,7 @@ def judge(case: Case) -> Weighed | None:
         words = "by its own count the program found no room for all weights on the cards"
         evidence.append(because(words, 2.0, case.where("guest.gpu_short")))
         return Weighed((0.75, 1.3), True, tuple(evidence), factor=None)
-    unused = case.gpu is None and (
-        case.without_card or case.guest.gpu_backend is False or case.guest.gpu_layers == 0
-    )
+    unused = case.gpu is None and (case.without_card or case.guest.gpu_backend is False or case.guest.gpu_layers == 0)
     if case.demand is None or not (case.seen.hardware and case.seen.hardware.gpus) or unused:
         return Weighed((0.3, 1.3), None, tuple(evidence), ("guest.gpu_layers",), factor=None) if evidence else None
     if case.guest.gpu_short == "cache":

@@ -16,7 +16,7 @@ PRIOR = 0.25
 REMEDY = "Put modules of one kind into every channel: the board's manual says which slots come first."
 
 
-def judge(case: Case) -> Weighed | None:
+def judge(case: Case) -> Weighed | None:  # noqa: C901 - one sign after the other
     """Weigh it: the modules where they were counted, else the ratio of prefill to decode and the sweep."""
     all_channels = case.hardware.memory.channels if case.hardware else case.host.channels
     if all_channels is None or all_channels < 2:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pvekit.inference.explain.case import Case
 from pvekit.inference.explain.weighed import Side, Weighed, because
+from pvekit.inference.explanation import Evidence
 
 TITLE = "the model does not fit into memory and is read from disk"
 SIDE = Side.ANY
@@ -55,11 +56,18 @@ def judge(case: Case) -> Weighed | None:
             evidence.append(
                 because(f"no {fact.partition('.')[2].replace('_', ' ')} during the run", -2.0, case.where(fact))
             )
+    evidence += _disk(case)
+    if seen := case.said("requires more system memory", "out of memory: killed", "oom-kill"):
+        evidence.append(because("the system says that memory is short", 1.5, seen))
+    return Weighed((0.01, 0.5), state, tuple(evidence), ("guest.memory", "guest.disk_read"), factor=10.0)
+
+
+def _disk(case: Case) -> list[Evidence]:
+    """Return what is said of the disk, and what the speed itself says."""
+    evidence: list[Evidence] = []
     if seen := case.sign("disk_busy"):
         evidence.append(because("the disk was read all the time", 2.5, seen))
     if case.moved is not None and case.moved < _NO_MEMORY:
         words = f"{case.moved:.2f} GB/s of weights read is a disk's speed and no memory's"
         evidence.append(because(words, 2.0 if case.moved < _NO_MEMORY / 3 else 1.0))
-    if seen := case.said("requires more system memory", "out of memory: killed", "oom-kill"):
-        evidence.append(because("the system says that memory is short", 1.5, seen))
-    return Weighed((0.01, 0.5), state, tuple(evidence), ("guest.memory", "guest.disk_read"), factor=10.0)
+    return evidence

@@ -36,19 +36,13 @@ def read(text: Text, found: Found) -> None:
     header: list[str] = []
     hottest: tuple[float, Line] | None = None
     for line in text.lines:
+        _limits(line, found)
         if match := (_BARE.match(line.text) or _CPUPOWER.search(line.text)):
             found.take(line)
             found.say("host.governor", match.group(1), line)
         elif match := _CURRENT.search(line.text):
             found.take(line)
             found.say("clock.now", float(match.group(1)) / (1 if match.group(2) == "GHz" else 1000), line)
-        elif match := _LIMITS.search(line.text):
-            found.take(line)
-            found.say(
-                "host.clock_limit_ghz", float(match.group(1)) / (1 if match.group(2) == "GHz" else 1000), line
-            )
-        elif match := _PI.search(line.text):
-            found.say("host.throttled", bool(int(match.group(1), 16) & _HELD), line)
         elif match := _SENSORS.match(line.text):
             found.take(line)
             value = float(match.group(2))
@@ -65,6 +59,14 @@ def read(text: Text, found: Found) -> None:
             header = []
     if hottest is not None:
         found.say("host.temperature", hottest[0], hottest[1])
+
+
+def _limits(line: Line, found: Found) -> None:
+    if match := _LIMITS.search(line.text):
+        found.take(line)
+        found.say("host.clock_limit_ghz", float(match.group(1)) / (1 if match.group(2) == "GHz" else 1000), line)
+    if match := _PI.search(line.text):
+        found.say("host.throttled", bool(int(match.group(1), 16) & _HELD), line)
 
 
 def _turbostat(header: list[str], line: Line, found: Found) -> None:

@@ -39,6 +39,8 @@ def read(text: Text, found: Found) -> None:
     running = False
     for line in text.lines:
         begins = _COMMAND.search(line.text) is not None
+        if (begins or running) and ("numactl" in line.text or "--numa" in line.text):
+            found.say("sign.nodes_matter", True, line)
         if begins or running:
             # A speed behind a command is what a person says of it: the reader of prose takes both.
             _options(line, found, taken=(_is_command(line) or running) and not any(True for _ in speeds(line.text)))
@@ -72,8 +74,6 @@ def _options(line: Line, found: Found, *, taken: bool) -> None:
         )
         if named is not None:
             found.model(named)
-    if "numactl" in line.text or "--numa" in line.text:
-        found.say("sign.nodes_matter", True, line)
     for option, value in _OPTION.findall(line.text):
         if option == "--no-mmap":
             found.say("knob.mapped", False, line)

@@ -41,12 +41,7 @@ def read(text: Text, found: Found) -> None:
                 found.model(model)
             if _BEFORE.match(line.text[: match.start()]) and _COMMAND.search(line.text[match.end() :]):
                 found.take(line)
-        if match := _SET.search(line.text):
-            threads = int(match.group(1))
-        if match := _BACKEND.search(line.text):
-            variant = match.group(1)
-        elif _NO_BACKEND.search(line.text):
-            variant = "x64"
+        variant, threads = _set(line, variant, threads)
         if _OTHER.match(line.text) or _PS_HEAD.match(line.text):
             found.take(line)
         if (match := _COUNT.search(line.text)) and match.group(1):
@@ -59,6 +54,15 @@ def read(text: Text, found: Found) -> None:
         _placed(line, found)
 
 
+def _set(line: Line, variant: str | None, threads: int | None) -> tuple[str | None, int | None]:
+    """Return the CPU backend and the threads that hold from this line on."""
+    if match := _SET.search(line.text):
+        return variant, int(match.group(1))
+    if match := _BACKEND.search(line.text):
+        return match.group(1), threads
+    return ("x64" if _NO_BACKEND.search(line.text) else variant), threads
+
+
 def _rate(
     match: re.Match[str], line: Line, ran: tuple[int, str | None, int | None], model: ModelSeen | None, found: Found
 ) -> None:  # fmt: skip
@@ -69,7 +73,9 @@ def _rate(
     if match.group(1):
         # Tokens that were in the cache count as evaluated in no time.
         if prompt == 0 or prompt > 2:
-            found.run(Run("prefill", rate, tokens=prompt or None, variant=variant, threads=threads, seen=line.seen()), model)
+            found.run(
+                Run("prefill", rate, tokens=prompt or None, variant=variant, threads=threads, seen=line.seen()), model
+            )
     else:
         depth = prompt if prompt >= 512 else 0
         found.run(Run("decode", rate, depth=depth, variant=variant, threads=threads, seen=line.seen()), model)

@@ -43,7 +43,10 @@ _NO_GPU = re.compile(
 )
 
 
-_UNMISTAKABLE = re.compile(r"CUDA error: no kernel image is available|\bno kernel image is available for execution", re.IGNORECASE)
+_UNMISTAKABLE = re.compile(
+    r"CUDA error: no kernel image is available|\bno kernel image is available for execution",
+    re.IGNORECASE,
+)
 """What nobody writes but a program, also where a person quotes it."""
 
 

@@ -13,12 +13,14 @@ _CLAUSE = re.compile(
     r",\s+(?=(?:but|while|whereas|and|when|with|where|which|so|however|vs|instead|compared|then"
     r"|the|a|an|this|although|though|yet|or|on|in|using|without|after|even|my|i|it)\b)"
     r"|\s+(?=(?:but|while|whereas|versus|vs\.?|instead of|rather than|compared (?:to|with)"
-    r"|as opposed to|although|though|however)\s)|\s+(?=\((?!\d{1,3}(?:\.\d)?[bB]\b|[Qq]\d))|(?<=\))(?<![\dA-Z][bB]\))\s+"
+    r"|as opposed to|although|though|however)\s)|\s+(?=\((?!\d{1,3}(?:\.\d)?[bB]\b|[Qq]\d))"
+    r"|(?<=\))(?<![\dA-Z][bB]\))\s+"
     r"|\s+(?=and (?:with|on|in|when|my|the|i|after|without)\b)|,\s+(?=[^,]{0,60}\d[^,]{0,20}(?:t/s|tok))",
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(
-    r"\b(?:should|expect\w*|supposed|theoretical\w*|ought|could (?:be|get|reach|do)|would(?! (?:only )?(?:generate|produce|output|run at))(?: be"
+    r"\b(?:should|expect\w*|supposed|theoretical\w*|ought|could (?:be|get|reach|do)"
+    r"|would(?! (?:only )?(?:generate|produce|output|run at))(?: be"
     r"| get| like| have| expect)?|claim\w*|advertis\w+|others?"
     r"|other (?:people|users)|people|someone|somebody|reddit|online|youtube|videos?|reviews?"
     r"|according to|hop(?:e|ed|ing)|compared|instead of|rather than|as opposed"

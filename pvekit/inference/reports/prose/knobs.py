@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 _THREADS = re.compile(
-    r"(?:^|(?<!dmidecode)(?<!lspci)(?<!timeout)[\s(])(?:-t|--threads)[ =](\d{1,3})\b|\b(?:num_threads?|n_threads|threads?)\s{0,2}(?:="
+    r"(?:^|(?<!dmidecode)(?<!lspci)(?<!timeout)[\s(])(?:-t|--threads)[ =](\d{1,3})\b|\b(?:num_threads?"
+    r"|n_threads|threads?)\s{0,2}(?:="
     r"|:|set to|of|at|is)\s{0,2}(\d{1,3})\b|\b(\d{1,3})[ -](?:cpu )?threads?\b(?! \w* ?per)",
     re.IGNORECASE,
 )
@@ -27,7 +28,8 @@ _LAYERS = re.compile(
 _ONLY_CPU = re.compile(
     r"\bcpu[ -]?only\b|\bonly (?:on )?(?:the )?cpu\b|\bpure cpu\b|\bwithout (?:the |a "
     r"|any )?gpu\b|\bno gpu\b(?! (?:util|usage|load|activ))|\b100 ?% cpu\b(?!.{0,12}(?:util|usage"
-    r"|load|on))|\bgpu: ?none\b|\bcpu inference\b|^\W*on (?:the |my |an? )?(?:intel |amd )?cpu\b|\bjust (?:the )?cpu\b|\bon cpu alone\b",
+    r"|load|on))|\bgpu: ?none\b|\bcpu inference\b|^\W*on (?:the |my |an? )?(?:intel |amd )?cpu\b"
+    r"|\bjust (?:the )?cpu\b|\bon cpu alone\b",
     re.IGNORECASE,
 )
 _ON_CARD = re.compile(

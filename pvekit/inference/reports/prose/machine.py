@@ -9,7 +9,8 @@ from pvekit.inference.reports.found import SAID, Found, Part
 from pvekit.inference.reports.prose.clauses import Clause, about_vm
 
 _CORES = re.compile(
-    r"\b(\d{1,3})[ -]?(?:physical |real )?(?:cores?\b|c(?= ?/ ?\d{1,3} ?t\b)) ?(?:/|,|and|&|\+|\()? ?(\d{1,3})? ?(?:threads?|t\b)?",
+    r"\b(\d{1,3})[ -]?(?:physical |real )?(?:cores?\b|c(?= ?/ ?\d{1,3} ?t\b)) ?(?:/|,|and|&|\+"
+    r"|\()? ?(\d{1,3})? ?(?:threads?|t\b)?",
     re.IGNORECASE,
 )
 _VCPUS = re.compile(

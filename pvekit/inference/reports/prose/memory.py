@@ -13,7 +13,8 @@ _CAPACITY = re.compile(
     r"\b(\d{1,4}) ?(GB|GiB|TB|G)(?: (?:of|total"
     r"|x \w+))?(?: \w{1,12}){0,2}? ?(?:\(?(?:LP)?DDR[2345]\w?|(?<!V)RAM\b|memory\b(?! bandwidth)"
     r"|(?:[\w-]{1,12} ){0,2}(?:laptop|notebook|machine|macbook|mac|desktop|workstation|server|box|mini pc)\b"
-    r"|ECC|RDIMM|DIMMs?)|\b(?<!V)(?<!GPU )(?<!video )(?<!graphics )(?:RAM|memory)(?: is)?[:=]? ?(\d{1,4}) ?(GB|GiB|TB|G)\b",
+    r"|ECC|RDIMM|DIMMs?)|\b(?<!V)(?<!GPU )(?<!video )(?<!graphics )(?:RAM"
+    r"|memory)(?: is)?[:=]? ?(\d{1,4}) ?(GB|GiB|TB|G)\b",
     re.IGNORECASE,
 )
 _MODULES = re.compile(r"\b(\d{1,2}) ?[x×*] ?(\d{1,3}) ?(?:GB|GiB|G)\b", re.IGNORECASE)
@@ -29,6 +30,8 @@ _SPEED = re.compile(
     r"|ECC|RDIMM|dimm)|\b(?:RAM|memory|DIMMs?|modules)\b[^.]{0,30}?\b(\d{3,5}) ?(?:MT/s|MTs|MHz)",
     re.IGNORECASE,
 )
+_OF_GPU = re.compile(r"\b(?:shared|dedicated) (?:gpu |video )?memory|\bgpu memory\b", re.IGNORECASE)
+_OTHER_SIZE = re.compile(r"\b(?:file|model|gguf|weights|disk|ssd|hdd|nvme|storage|vram|gpu)\b", re.IGNORECASE)
 _PC = re.compile(r"\bPC([34])L?-(\d{4,5})\b")
 _CHANNELS = re.compile(rf"\b({_WORD})[ -]?(?:memory |ddr\d )?channels?\b", re.IGNORECASE)
 _OF = re.compile(
@@ -38,7 +41,8 @@ _OF = re.compile(
 )
 _FILLED = re.compile(
     rf"\bonly (?:filled|populated|used?|using|have|installed) ({_WORD}) of (?:them|those|these|the)\b"
-    rf"|\bonly (?:filled|populated) ({_WORD})\b|\b({_WORD}) (?:of them|channels?) (?:are |is )?(?:empty|unpopulated)\b(?!.)",
+    rf"|\bonly (?:filled|populated) ({_WORD})\b|\b({_WORD}) (?:of them|channels?) (?:are |is )?(?:empty"
+    rf"|unpopulated)\b(?!.)",
     re.IGNORECASE,
 )
 _ABLE = re.compile(
@@ -95,9 +99,9 @@ def _modules(clause: Clause, found: Found) -> None:
         value = int(amount) * 1024 ** (4 if unit.upper() == "TB" else 3)
         side = "guest.memory" if about_vm(clause) or _VM.search(text) else "memory.capacity"
         before = text[max(0, match.start() - 4) : match.start()]
-        if re.search(r"\b(?:shared|dedicated) (?:gpu |video )?memory|\bgpu memory\b", text, re.IGNORECASE):
+        if _OF_GPU.search(text):
             return
-        if re.search(r"\b(?:file|model|gguf|weights|disk|ssd|hdd|nvme|storage|vram|gpu)\b", match.group(), re.IGNORECASE):
+        if _OTHER_SIZE.search(match.group()):
             return
         if not re.search(r"[x×*] ?$", before) and value >= 1024**3:
             found.say(side, value, clause.line, SAID)
@@ -110,7 +114,8 @@ def _channels(clause: Clause, found: Found) -> None:
         found.say("host.channels", numbers.word(match.group(2)), clause.line, SAID)
         return
     if filled := _FILLED.search(text):
-        found.say("host.populated_channels", numbers.word(next(one for one in filled.groups() if one)), clause.line, SAID)
+        many = numbers.word(next(one for one in filled.groups() if one))
+        found.say("host.populated_channels", many, clause.line, SAID)
     match = _CHANNELS.search(text)
     if match is None or (filled and _ABLE.search(text) is None and filled.start() <= match.start() < filled.end()):
         return

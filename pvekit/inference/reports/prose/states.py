@@ -64,8 +64,10 @@ _DISK_READ = re.compile(
     r"|\b(\d{1,5}(?:\.\d{1,2})?) ?(MB|MiB|GB|GiB)/s(?:ec)? (?:of )?(?:disk )?(?:reads?|reading|read i/o)\b",
     re.IGNORECASE,
 )
+_A_DISK = re.compile(r"\b(?:disk|ssd|nvme\w*|hdd|drive|swap|sd[a-z])\b", re.IGNORECASE)
 _NOT_READ = re.compile(
-    r"\b(?:sequential|boasts?|limit|max\w*|rated|up to|capable|benchmark|hdparm|bandwidth|ram|memory|pcie?|hits? \w+ gpu)\b",
+    r"\b(?:sequential|boasts?|limit|max\w*|rated|up to|capable|benchmark|hdparm|bandwidth|ram|memory|pcie?"
+    r"|hits? \w+ gpu)\b",
     re.IGNORECASE,
 )
 _NEGATED = re.compile(r"\b(?:no|not|isn'?t|doesn'?t|never|without|n't|nor)\b[^.,]{0,20}$", re.IGNORECASE)
@@ -91,7 +93,8 @@ _STEAL = re.compile(
     re.IGNORECASE,
 )
 _LOAD = re.compile(
-    r"\bload(?: average)?(?: is| of|:)? ?(?:about |around |~)?(\d{1,3}(?:\.\d{1,2})?)\b[^.%]{0,20}\b(?:on the (?:host|node)|host|node)\b"
+    r"\bload(?: average)?(?: is| of|:)? ?(?:about |around "
+    r"|~)?(\d{1,3}(?:\.\d{1,2})?)\b[^.%]{0,20}\b(?:on the (?:host|node)|host|node)\b"
     r"|\b(?:host|node)(?:'s)? load(?: average)?(?: is| of|:)? ?(\d{1,3}(?:\.\d{1,2})?)\b",
     re.IGNORECASE,
 )
@@ -122,7 +125,8 @@ _NO_BACKEND = re.compile(
     r"(?:the |my )?cpu\b(?! (?:and|threads?|cores?))|\b(?:uses?|using|runs? on|running on) (?:the |my )?cpu instead\b"
     r"|\bgpu (?:just )?(?:sits?|is|stays?) idle\b"
     r"|\b(?:running|runs?|run) on (?:the )?cpu (?:instead|and not|rather)|\bnot (?:being )?offload\w* to (?:the )?gpu\b"
-    r"|\bonly (?:the )?cpu (?:is |gets )?(?:being )?used\b|\bcpu (?:is )?used instead\b|\bno gpu (?:usage|utili[sz]ation|activity)\b|\bgpu (?:usage|utili[sz]ation|load)"
+    r"|\bonly (?:the )?cpu (?:is |gets )?(?:being )?used\b|\bcpu (?:is )?used instead\b|\bno gpu (?:usage"
+    r"|utili[sz]ation|activity)\b|\bgpu (?:usage|utili[sz]ation|load)"
     r" (?:stays?|is|remains|at|sits)(?: \w+){0,2} 0 ?%|\b0 ?% gpu\b|\bgpu[- ]?(?:at|is) 0 ?%",
     re.IGNORECASE,
 )
@@ -190,10 +194,10 @@ def _pressure(clause: Clause, found: Found) -> None:
     if match := _SWAP_USED.search(text):
         amount, unit = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
         found.say("guest.swap_used", round(float(amount) * 1024 ** (2 if unit.upper() == "MB" else 3)), line, SAID)
-    if (match := _DISK_READ.search(text)) and re.search(r"\b(?:disk|ssd|nvme\w*|hdd|drive|swap|sd[a-z])\b", text, re.IGNORECASE):
-        if not _NOT_READ.search(text):
-            scale = 1000 if (match.group(2) or match.group(4)).upper().startswith("G") else 1
-            found.say("guest.disk_read", float(match.group(1) or match.group(3)) * scale, line, SAID)
+    match = _DISK_READ.search(text)
+    if match and _A_DISK.search(text) and not _NOT_READ.search(text):
+        scale = 1000 if (match.group(2) or match.group(4)).upper().startswith("G") else 1
+        found.say("guest.disk_read", float(match.group(1) or match.group(3)) * scale, line, SAID)
     if match := _STEAL.search(text):
         found.say("guest.steal_percent", float(next(one for one in match.groups() if one)), line, SAID)
     if match := _LOAD.search(text):
