@@ -56,7 +56,7 @@ class Ran:
     def runs(self) -> tuple[Run, ...]:
         """Return the runs of the model that is looked at, for one client; a report may name speeds of others too."""
         single = tuple(run for run in self.seen.runs if run.clients == 1 and run.rate > 0)
-        name = self.demand.name if self.demand else ""
+        name = f"{self.demand.name} {self.demand.quant}" if self.demand else ""
         mine = tuple(run for run in single if run.model is None or (name and run.model.startswith(name)))
         return mine or single
 

@@ -38,7 +38,9 @@ def judge(case: Case) -> Weighed | None:
             state = True
             evidence.append(because(words, 1.5, case.where("guest.memory")))
         elif rest < 0.75 * have:
-            evidence.append(because(words, -3.0, case.where("guest.memory")))
+            # Where the disk was seen to be busy, something else takes the memory.
+            busy = case.sign("disk_busy") is not None or (case.guest.disk_read or 0) >= 100
+            evidence.append(because(words, -0.5 if busy else -3.0, case.where("guest.memory")))
     if case.guest.available is not None and need is not None and need - on_cards > 1.1 * case.guest.available:
         evidence.append(because("the weights are larger than what is free", 0.7, case.where("guest.available")))
     for fact, value, least in (

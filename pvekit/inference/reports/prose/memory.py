@@ -32,6 +32,10 @@ _SPEED = re.compile(
 )
 _OF_GPU = re.compile(r"\b(?:shared|dedicated) (?:gpu |video )?memory|\bgpu memory\b", re.IGNORECASE)
 _OTHER_SIZE = re.compile(r"\b(?:file|model|gguf|weights|disk|ssd|hdd|nvme|storage|vram|gpu)\b", re.IGNORECASE)
+_IN_USE = re.compile(
+    r"\b(?:us(?:es?|ing|age)|is used|are used|tak(?:es|ing)|consum\w+|needs?|requir\w+|at least|wants?|only allocat\w+)\b",
+    re.IGNORECASE,
+)
 _PC = re.compile(r"\bPC([34])L?-(\d{4,5})\b")
 _CHANNELS = re.compile(rf"\b({_WORD})[ -]?(?:memory |ddr\d )?channels?\b", re.IGNORECASE)
 _OF = re.compile(
@@ -101,7 +105,8 @@ def _modules(clause: Clause, found: Found) -> None:
         before = text[max(0, match.start() - 4) : match.start()]
         if _OF_GPU.search(text):
             return
-        if _OTHER_SIZE.search(match.group()):
+        around = text[max(0, match.start() - 30) : match.end() + 16]
+        if _OTHER_SIZE.search(match.group()) or _IN_USE.search(around):
             return
         if not re.search(r"[x×*] ?$", before) and value >= 1024**3:
             found.say(side, value, clause.line, SAID)

@@ -50,6 +50,7 @@ def read(clauses: tuple[Clause, ...], last: ModelSeen | None, found: Found) -> M
             )
             if spoken:
                 meant, turn = replace(spoken[turn % len(spoken)], seen=clause.line.seen()), turn + 1
+            meant = _typed(meant, around(clause, before), after if not before.strip() else "")
             near = own if len(speeds) == 1 else knobs.either(knobs.of(before), knobs.of(after))
             near = _placed(_carded(near, before if before.strip() else after), around(clause, before))
             near = near.over(whole if count == 1 else pending.over(device))
@@ -78,6 +79,14 @@ def _placed(near: knobs.Knobs, before: str) -> knobs.Knobs:
     if near.device is not None or near.gpu_layers is not None or match is None:
         return near
     return replace(near, device=match.group(1).lower())
+
+
+def _typed(meant: ModelSeen | None, before: str, after: str) -> ModelSeen | None:
+    """Return the model in the quantisation that is named right beside a speed, where it is another one."""
+    exact = names.quant(before[-40:]) or names.quant(after[:20])
+    if meant is None or not exact or exact == meant.quant:
+        return meant
+    return replace(meant, quant=exact, guessed=False, bytes=None)
 
 
 def _carded(near: knobs.Knobs, text: str) -> knobs.Knobs:

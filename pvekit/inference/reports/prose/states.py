@@ -42,6 +42,8 @@ _NO_AVX = re.compile(
 _BOTH = re.compile(
     r"\bAVX(?: ?(?:,|/|or|and|nor) ?)AVX2\b|\bno avx(?: at all| whatsoever)?\b(?!2|-| ?512)|\bonly sse", re.IGNORECASE
 )
+_BUILD = re.compile(r"\b(?:built|builds?|compil\w+|wheels?|binar\w+|package[sd]?|docker image)\b", re.IGNORECASE)
+"""Then it is about a program, and says nothing of the system."""
 _AVX2 = re.compile(
     r"\b(?:has|have|with|supports?|shows?|sees?|reports?|flags?|exposes?"
     r"|lists?)\b[^.;]{0,40}?\bAVX2\b|\bAVX2 (?:is |flag )?(?:present|enabled|available|supported"
@@ -179,7 +181,7 @@ def _virtual(clause: Clause, found: Found) -> None:
 
 def _instructions(clause: Clause, found: Found) -> None:
     text = clause.text
-    if match := _NO_AVX.search(text):
+    if (match := _NO_AVX.search(text)) and not _BUILD.search(text):
         none = _BOTH.search(text) is not None or not (match.group(1) or match.group(2))
         # Without AVX2 it may still have AVX: the widest that it can be.
         found.say("guest.isa", Isa.SSE42 if none else Isa.AVX, clause.line, SAID)
