@@ -160,7 +160,7 @@ class Ran:
         best = max(runs, key=lambda run: run.rate, default=None)
         if best is not None and best.threads:
             return best.threads
-        return max((run.threads for run in self.runs if run.threads), default=None) or self.guest.threads
+        return max((run.threads for run in self.runs if run.threads), default=None) or self.guest.threads or None
 
     @cached_property
     def isa(self) -> tuple[Isa, str] | None:

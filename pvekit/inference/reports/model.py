@@ -108,7 +108,8 @@ def _alike(one: ModelSeen, other: ModelSeen) -> bool:
         return False
     if one.size is not None and other.size is not None:
         return abs(one.size - other.size) <= 0.12 * max(one.size, other.size)
-    return bool((one.family and other.family) or one.size == other.size)
+    same = one.size == other.size or one.text.strip() == other.text.strip()
+    return bool((one.family and other.family) or same)
 
 
 def _only(models: list[ModelSeen], found: Found) -> ModelSeen | None:

@@ -126,7 +126,9 @@ def below(found: Found, machine: Hardware | None) -> None:
     _channels(found, machine)
     if found.settled("guest.threads") is None and not found.facts.get("guest.threads"):
         _move(found, "knob.threads", "guest.threads")
-    if found.settled("guest.context") is None:
+    context = found.settled("guest.context")
+    # What was set outweighs a sentence.
+    if context is None or context.strength == SAID:
         if found.facts.get("knob.context") and found.facts.get("guest.context"):
             found.facts["guest.context"] = []
         _move(found, "knob.context", "guest.context")

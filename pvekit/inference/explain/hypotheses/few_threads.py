@@ -23,7 +23,9 @@ def judge(case: Case) -> Weighed | None:
     if cores is None or cores < 4:
         return Weighed((0.1, 0.85), None, tuple(evidence), ("run.threads",), factor=2.0) if evidence else None
     ran, fact = case.threads, "run.threads"
-    if case.usable is not None and (ran is None or case.usable[0] < ran):
+    # Where processors were seen idle, nobody knows how many threads ran.
+    idle = ran is None and case.sign("cores_idle") and case.usable is not None and case.usable[0] >= cores * 0.7
+    if case.usable is not None and not idle and (ran is None or case.usable[0] < ran):
         if ran is not None:
             evidence.append(because(f"{ran} threads were started, more than it has processors", -1.5))
         ran, fact = case.usable

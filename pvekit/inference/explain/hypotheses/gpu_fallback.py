@@ -9,6 +9,7 @@ from __future__ import annotations
 from pvekit.inference.explain.case import Case
 from pvekit.inference.explain.hypotheses import pascal_driver
 from pvekit.inference.explain.weighed import Side, Weighed, because
+from pvekit.inference.hardware import GpuClass
 
 TITLE = "the card is not used at all"
 SIDE = Side.GPU
@@ -46,6 +47,9 @@ def judge(case: Case) -> Weighed | None:
     if used or any(run.device == "gpu" for run in case.decodes):
         return Weighed(None, False, (because("layers lie on the card", -9.0, case.where("guest.gpu_layers")),))
     evidence = []
+    apple = cards and all(card.kind is GpuClass.APPLE for card in case.seen.hardware.gpus)  # type: ignore[union-attr]
+    if apple and (container := case.sign("in_container")):
+        evidence.append(because("a container on a Mac has no way to its GPU", 3.0, container))
     if case.guest.gpu_busy_percent is not None:
         busy = case.guest.gpu_busy_percent
         if busy < 5 and case.too_large:

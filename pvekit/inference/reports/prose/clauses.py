@@ -77,7 +77,7 @@ def asks(sentence: str) -> bool:
 
 def split(line: Line) -> Iterator[tuple[Clause, ...]]:
     """Return the clauses of each sentence of a line."""
-    text = re.sub(r"`|\*\*", "", line.text)
+    text = re.sub(r"`|\*\*|(?<!\S)_(?=\w)|(?<=\w)_(?!\S)", "", line.text)
     for sentence in _SENTENCE.split(text):
         if sentence and sentence.strip():
             parts = [part for part in _CLAUSE.split(sentence) if part and part.strip()]

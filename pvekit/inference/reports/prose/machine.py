@@ -13,6 +13,9 @@ _CORES = re.compile(
     r"|\()? ?(\d{1,3})? ?(?:threads?|t\b)?",
     re.IGNORECASE,
 )
+_SOCKETS = re.compile(
+    r"\b(\d|one|two|four) sockets?,? (?:(?:and|with|of|x) )?(\d{1,2}) (?:v?cpus?|cores) (?:each|per socket)\b", re.IGNORECASE
+)
 _VCPUS = re.compile(
     r"\b(\d{1,3}) ?(?:v-?cpus?|v-?cores?|virtual (?:cpus?|cores?))\b|\b(?:gave|given|give"
     r"|assign\w*|allocat\w*|has|have|with|got)(?: \w+){0,4} (\d{1,3}) (?:cpu )?(?:cores?|cpus?)\b"
@@ -88,6 +91,9 @@ def read(clause: Clause, found: Found) -> None:
 def _cores(clause: Clause, found: Found) -> None:
     text = clause.text
     virtual = _VM.search(clause.sentence) is not None
+    if virtual and (match := _SOCKETS.search(text)):
+        found.say("host.vcpus", (numbers.word(match.group(1)) or 1) * int(match.group(2)), clause.line, SAID)
+        return
     if (match := _VCPUS.search(text)) and (match.group(1) or match.group(3) or virtual):
         count = int(next(one for one in match.groups() if one))
         found.say("host.vcpus", count, clause.line, SAID)

@@ -43,6 +43,10 @@ _OF = re.compile(
     r"|twelve|\d{1,2}) (?:memory )?channels?\b",
     re.IGNORECASE,
 )
+_SLOTS = re.compile(
+    rf"\b({_WORD}) ?(?:of|/|out of) ?(?:the |my )?(?:{_WORD}) (?:dimm |memory |ram )?slots?\b(?! (?:are |is )?(?:free|empty))",
+    re.IGNORECASE,
+)
 _FILLED = re.compile(
     rf"\bonly (?:filled|populated|used?|using|have|installed) ({_WORD}) of (?:them|those|these|the)\b"
     rf"|\bonly (?:filled|populated) ({_WORD})\b|\b({_WORD}) (?:of them|channels?) (?:are |is )?(?:empty"
@@ -98,6 +102,8 @@ def _modules(clause: Clause, found: Found) -> None:
     elif match := _STICKS.search(text):
         count_ = numbers.word(match.group(1).lower().removeprefix("a "))
         found.say("memory.modules", count_, clause.line, SAID)
+    elif match := _SLOTS.search(text):
+        found.say("memory.modules", numbers.word(match.group(1)), clause.line, SAID)
     if match := _CAPACITY.search(text):
         amount, unit = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
         value = int(amount) * 1024 ** (4 if unit.upper() == "TB" else 3)

@@ -30,7 +30,7 @@ _INVERSE = re.compile(
 _MINUTE = re.compile(rf"{_N} ?(?:tokens?|toks?) ?(?:/|per|a) ?min(?:ute)?\b", re.IGNORECASE)
 _PREFILL = re.compile(
     r"\b(?:prompts?(?: (?:processing|eval\w*|ingest\w*|speed|rate))?|prefill\w*|pre-fill"
-    r"|pp\d{0,5}|ingest\w*|input|(?:context|prompt) processing)\b",
+    r"|prompt_\w+|pp\d{0,5}|ingest\w*|input|(?:context|prompt) processing)\b",
     re.IGNORECASE,
 )
 _DECODE = re.compile(

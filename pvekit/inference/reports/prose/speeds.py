@@ -60,7 +60,7 @@ def read(clauses: tuple[Clause, ...], last: ModelSeen | None, found: Found) -> M
 
 
 _PLACE = re.compile(
-    r"\b(?:on|with|using|via|to run on) (?:the |my |an? |only |just |pure )?(?:\w+ )?(cpu|gpu)(?: only| alone)?\b"
+    r".*\b(?:on|with|using|via|to run on) (?:the |my |an? |only |just |pure )?(?:\w+ )?(cpu|gpu)(?: only| alone)?\b"
     r"[^.]{0,24}$",
     re.IGNORECASE,
 )

@@ -87,7 +87,9 @@ _GOVERNOR = re.compile(r"\b(powersave|performance|ondemand|schedutil|conservativ
 _GOVERNED = re.compile(r"\b(?:governor|scaling|cpupower|cpufreq)\b", re.IGNORECASE)
 _THROTTLE = re.compile(r"\b(?:thermal(?:ly)? )?throttl(?:e[sd]?|ing)\b|\bPROCHOT\b", re.IGNORECASE)
 _HEAT = re.compile(
-    r"\b(?:cpu|temps?|temperatures?|package|tctl|cores?)\b[^.]{0,40}?\b(\d{2,3}) ?(?:°|º|deg\w*)? ?C\b", re.IGNORECASE
+    r"\b(?:cpu|temps?|temperatures?|package|tctl|cores?)\b[^.]{0,40}?\b(\d{2,3}) ?(?:°|º|deg\w*)? ?C\b"
+    r"|\b(?:reach\w*|hits?|hitting|climbs?|goes up|up) (?:to )?(?:about |around |~)?(\d{2,3}) ?(?:°|º|deg\w*)? ?C\b",
+    re.IGNORECASE,
 )
 _STEAL = re.compile(
     r"\b(\d{1,3}(?:\.\d)?) ?% (?:cpu )?steal\b|\bsteal(?: time)?(?: is| of| at| around"
@@ -140,8 +142,9 @@ def read(clause: Clause, found: Found) -> None:
         return
     _virtual(clause, found)
     _instructions(clause, found)
-    _pressure(clause, found)
-    _power(clause, found)
+    if not asks(clause.sentence):
+        _pressure(clause, found)
+        _power(clause, found)
     text, line = clause.text, clause.line
     for kind, pattern in _DISK:
         if pattern.search(text):
@@ -221,4 +224,4 @@ def _power(clause: Clause, found: Found) -> None:
         if not re.search(r"\bgpu\b|throttled ?[=:] ?(?:0x|no\b|0)", text, re.IGNORECASE):
             found.say("host.throttled", _NEGATED.search(before) is None, line, SAID)
     if (match := _HEAT.search(text)) and not re.search(r"\b(?:gpu|card|vram|hotspot|junction)\b", text, re.IGNORECASE):
-        found.say("host.temperature", float(match.group(1)), line, SAID)
+        found.say("host.temperature", float(match.group(1) or match.group(2)), line, SAID)
