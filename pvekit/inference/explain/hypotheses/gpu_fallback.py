@@ -50,6 +50,7 @@ def judge(case: Case) -> Weighed | None:
     apple = cards and all(card.kind is GpuClass.APPLE for card in case.seen.hardware.gpus)  # type: ignore[union-attr]
     if apple and (container := case.sign("in_container")):
         evidence.append(because("a container on a Mac has no way to its GPU", 3.0, container))
+        part = part[0] * 0.1, part[1]  # an image for x86 is emulated there
     if case.guest.gpu_busy_percent is not None:
         busy = case.guest.gpu_busy_percent
         if busy < 5 and case.too_large:

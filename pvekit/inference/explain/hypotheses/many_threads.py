@@ -40,6 +40,8 @@ def judge(case: Case) -> Weighed | None:
     evidence.append(because(words, 0.0, seen))
     state = True if ran > have else None if evidence[0].weight > 0 else False
     low = 0.15 if ran <= have else 0.15 * (have / ran) ** 2
+    if evidence[0].weight > 0:
+        low = min(low, 0.02)  # who complains in words has seen seconds for a token
     return Weighed((low, 0.8), state, tuple(evidence), factor=2.0, side=side)
 
 

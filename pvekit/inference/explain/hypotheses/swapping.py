@@ -69,6 +69,8 @@ def _disk(case: Case) -> list[Evidence]:
     evidence: list[Evidence] = []
     if seen := case.sign("disk_busy"):
         evidence.append(because("the disk was read all the time", 2.5, seen))
+    if (seen := case.sign("fewer_threads_help")) and not case.sign("more_threads_no_gain"):
+        evidence.append(because("fewer threads were faster, which no disk minds", -1.5, seen))
     if case.moved is not None and case.moved < _NO_MEMORY:
         words = f"{case.moved:.2f} GB/s of weights read is a disk's speed and no memory's"
         evidence.append(because(words, 2.0 if case.moved < _NO_MEMORY / 3 else 1.0))

@@ -14,7 +14,8 @@ _CORES = re.compile(
     re.IGNORECASE,
 )
 _SOCKETS = re.compile(
-    r"\b(\d|one|two|four) sockets?,? (?:(?:and|with|of|x) )?(\d{1,2}) (?:v?cpus?|cores) (?:each|per socket)\b", re.IGNORECASE
+    r"\b(\d|one|two|four) sockets?,? (?:(?:and|with|of|x) )?(\d{1,2}) (?:v?cpus?|cores) (?:each|per socket)\b",
+    re.IGNORECASE,
 )
 _VCPUS = re.compile(
     r"\b(\d{1,3}) ?(?:v-?cpus?|v-?cores?|virtual (?:cpus?|cores?))\b|\b(?:gave|given|give"

@@ -33,7 +33,8 @@ _SPEED = re.compile(
 _OF_GPU = re.compile(r"\b(?:shared|dedicated) (?:gpu |video )?memory|\bgpu memory\b", re.IGNORECASE)
 _OTHER_SIZE = re.compile(r"\b(?:file|model|gguf|weights|disk|ssd|hdd|nvme|storage|vram|gpu)\b", re.IGNORECASE)
 _IN_USE = re.compile(
-    r"\b(?:us(?:es?|ing|age)|is used|are used|tak(?:es|ing)|consum\w+|needs?|requir\w+|at least|wants?|only allocat\w+)\b",
+    r"\b(?:us(?:es?|ing|age)|is used|are used|tak(?:es|ing)|consum\w+|needs?|requir\w+|at least|wants?"
+    r"|only allocat\w+)\b",
     re.IGNORECASE,
 )
 _PC = re.compile(r"\bPC([34])L?-(\d{4,5})\b")
@@ -44,7 +45,8 @@ _OF = re.compile(
     re.IGNORECASE,
 )
 _SLOTS = re.compile(
-    rf"\b({_WORD}) ?(?:of|/|out of) ?(?:the |my )?(?:{_WORD}) (?:dimm |memory |ram )?slots?\b(?! (?:are |is )?(?:free|empty))",
+    rf"\b({_WORD}) ?(?:of|/|out of) ?(?:the |my )?(?:{_WORD}) (?:dimm |memory |ram )?slots?\b"
+    r"(?! (?:are |is )?(?:free|empty))",
     re.IGNORECASE,
 )
 _FILLED = re.compile(
