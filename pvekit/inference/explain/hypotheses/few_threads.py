@@ -58,6 +58,8 @@ def _said(case: Case) -> list[Evidence]:
     evidence: list[Evidence] = []
     if seen := case.sign("cores_idle"):
         evidence.append(because("processors were idle while it ran", 2.5, seen))
+    elif (seen := case.sign("cpu_low")) and not (case.seen.hardware and case.seen.hardware.gpus):
+        evidence.append(because("the processor was mostly idle", 1.5, seen))
     if (case.guest.gpu_busy_percent or 0) >= 50:
         evidence.append(because("the card is busy: it does the work", -2.5, case.where("guest.gpu_busy_percent")))
     if (seen := case.sign("fewer_threads_help")) or (seen := case.sign("more_threads_no_gain")):

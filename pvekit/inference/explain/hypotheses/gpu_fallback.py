@@ -23,7 +23,12 @@ REMEDY = (
 def judge(case: Case) -> Weighed | None:
     """Weigh it: whether a backend found the card, and what lies on it."""
     cards = bool(case.seen.hardware and case.seen.hardware.gpus)
-    if not cards and not (case.sign("card") or (case.guest.gpu_backend is False and case.where("guest.gpu_backend"))):
+    failed = case.said("cudart init failure", "unable to load cudart") if case.guest.gpu_backend is None else None
+    if (
+        not cards
+        and not failed
+        and not (case.sign("card") or (case.guest.gpu_backend is False and case.where("guest.gpu_backend")))
+    ):
         return None
     part = _part(case)
     # Where the driver is known to be the reason, the driver is the cause.
@@ -46,7 +51,7 @@ def judge(case: Case) -> Weighed | None:
     )
     if used or any(run.device == "gpu" for run in case.decodes):
         return Weighed(None, False, (because("layers lie on the card", -9.0, case.where("guest.gpu_layers")),))
-    evidence = []
+    evidence = [because("the driver's library did not answer", 2.0, failed)] if failed else []
     apple = cards and all(card.kind is GpuClass.APPLE for card in case.seen.hardware.gpus)  # type: ignore[union-attr]
     if apple and (container := case.sign("in_container")):
         evidence.append(because("a container on a Mac has no way to its GPU", 3.0, container))

@@ -35,6 +35,7 @@ def read(text: Text, found: Found) -> None:
     at: Line | None = None
     for line in text.lines:
         if _LOG.search(line.text) is None:
+            _process(line, found)
             continue
         found.take(line)
         pairs = {key: quoted or plain for key, quoted, plain in _PAIR.findall(line.text)}
@@ -49,6 +50,16 @@ def read(text: Text, found: Found) -> None:
             found.say("model.layers", max(1, int(match.group(2)) - 1), line)
     if at is not None:
         found.say("guest.gpu_bytes", sum(cards.values()), at)
+
+
+def _process(line: Line, found: Found) -> None:
+    """Keep what ``ps`` says of a running model: which of ollama's programs it is."""
+    if (match := _RUNNER.search(line.text)) and "ollama_llama_server" in line.text:
+        found.take(line)
+        found.say("llama.isa", _KINDS.get(match.group(1) or ""), line)
+        found.say("ollama.only_cpu", True, line)
+        if context := _CONTEXT.search(line.text):
+            found.say("guest.context", int(context.group(1) or context.group(2)), line)
 
 
 def _message(pairs: dict[str, str], line: Line, found: Found) -> None:
