@@ -5,6 +5,7 @@ All that ``explain`` judges. A fact nobody looked at is None; hypotheses say whi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pvekit.inference.demand import Demand
@@ -60,6 +61,8 @@ class Guest:
     variant: str | None = None
     """The CPU backend that llama.cpp loaded, such as ``sse42`` or ``haswell``."""
     cpus: int | None = None
+    threads: int | None = None
+    """Threads the program was started with, where its runs do not say."""
     memory: int | None = None
     available: int | None = None
     swap_used: int | None = None
@@ -78,6 +81,10 @@ class Guest:
     """Layers llama.cpp says it put on cards."""
     gpu_bytes: int | None = None
     """Bytes of weights it says lie on cards."""
+    gpu_full: bool | None = None
+    """Whether what was loaded fills the cards' memory, by the program's own count."""
+    gpu_short: str | None = None
+    """What found no room on the cards, by the program's own count: ``weights``, or ``cache`` (with its buffers)."""
     context: int | None = None
     disk_read: float | None = None
     """MB/s read from disk during the run."""
@@ -97,6 +104,8 @@ class Host:
     temperature: float | None = None
     clock_ghz: float | None = None
     """The clock under load."""
+    clock_limit_ghz: float | None = None
+    """The highest clock that the system says the processor has."""
     ksm_sharing: int | None = None
     """Pages that KSM shares."""
     balloon: int | None = None
@@ -137,5 +146,7 @@ class Observed:
     errors: tuple[Seen, ...] = ()
     """Lines of logs that llama.cpp, the driver or the kernel printed and that a hypothesis knows."""
     where: dict[str, Seen] = field(default_factory=dict)
+    signs: Mapping[str, Seen] = field(default_factory=dict)
+    """What a person saw and says in words, by a name that hypotheses know: evidence, never a state that was read."""
     notes: tuple[str, ...] = ()
     expected: float | None = None

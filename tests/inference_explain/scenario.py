@@ -81,6 +81,7 @@ def build(raw: dict[str, Any], name: str) -> Observed:
         host=Host(**host),
         errors=tuple(Seen("log.txt", at, text) for at, text in enumerate(raw.pop("errors", ()), start=1)),
         where=where,
+        signs={sign: Seen("post.txt", 1, sign) for sign in raw.pop("signs", ())},
         expected=raw.pop("expected", None),
     )
 

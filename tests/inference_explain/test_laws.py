@@ -14,9 +14,11 @@ from pvekit.inference.explain import explain
 from pvekit.inference.explanation import Explanation, Overall, Stance
 from pvekit.inference.hardware import Isa
 from pvekit.inference.observed import Guest, Host, Observed, Run, Seen
+from pvekit.inference.reports.prose import signs
 from pvekit.workflows import llm_model
 from tests.inference_explain.scenario import Scenario, scenarios
 
+SIGNS = tuple(name for name, _ in signs.patterns())
 MODELS = ("llama-3.1-8b", "qwen2.5-14b", "qwen3-30b-a3b", "llama-3.1-70b", "gemma-3-270m")
 MACHINES = ("z440-p106", "n100", "pi5", "ryzen-5950x-3090", "mac-m4-pro", "epyc-9354", "X5675", "RTX 3060")
 COUNT = st.none() | st.integers(0, 300)
@@ -35,11 +37,12 @@ GUESTS = st.builds(
     cpus=COUNT, memory=SIZE, available=SIZE, swap_used=SIZE, swap_in_rate=PART, major_faults=COUNT, steal_percent=PART,
     driver=st.sampled_from((None, "580.1", "590.44", "odd")), cuda=st.sampled_from((None, "12.8", "13.0")),
     gpu_backend=TRUTH, gpu_busy_percent=PART, gpu_layers=COUNT, gpu_bytes=SIZE, context=SIZE, disk_read=PART,
+    threads=COUNT, gpu_full=TRUTH, gpu_short=st.sampled_from((None, "weights", "cache")),
 )  # fmt: skip
 HOSTS = st.builds(
     Host, populated_channels=COUNT, channels=COUNT, megatransfers=st.none() | st.integers(0, 9000), triad=PART,
     governor=st.sampled_from((None, "powersave", "performance")), throttled=TRUTH, temperature=PART, clock_ghz=PART,
-    ksm_sharing=SIZE, balloon=SIZE, numa_nodes=COUNT, numa_split=TRUTH,
+    clock_limit_ghz=PART,    ksm_sharing=SIZE, balloon=SIZE, numa_nodes=COUNT, numa_split=TRUTH,
     cpu_type=st.sampled_from((None, "host", "kvm64", "x86-64-v2-AES", "odd")), vcpus=COUNT, cores=COUNT, threads=COUNT,
     load=PART, link_generation=COUNT, link_width=COUNT, link_generation_max=COUNT, link_width_max=COUNT,
     link_under_load=TRUTH, disk=st.sampled_from((None, "hdd")),
@@ -55,6 +58,7 @@ def observations(draw: st.DrawFn) -> Observed:
         tuple(draw(st.lists(RUNS, max_size=5))), draw(GUESTS), draw(HOSTS),
         errors=tuple(Seen("log.txt", 1, text) for text in draw(st.lists(lines, max_size=2))),
         expected=draw(st.none() | st.floats(0.1, 1000)),
+        signs={sign: Seen("post.txt", 1, sign) for sign in draw(st.lists(st.sampled_from(SIGNS), max_size=3))},
     )  # fmt: skip
 
 
@@ -78,7 +82,7 @@ def test_every_observation_has_an_answer(observed: Observed) -> None:
 @given(observations())
 def test_speeds_alone_never_name_a_cause(observed: Observed) -> None:
     runs = tuple(replace(run, threads=None, gpu_layers=None, variant=None) for run in observed.runs)
-    bare = replace(observed, runs=runs, guest=Guest(), host=Host(), errors=())
+    bare = replace(observed, runs=runs, guest=Guest(), host=Host(), errors=(), signs={})
     if bare.hardware is not None:
         bare = replace(bare, hardware=replace(bare.hardware, memory=replace(bare.hardware.memory, capacity=None)))
     assert explain(bare).overall is not Overall.CONFIRMED
@@ -93,6 +97,9 @@ def dropped(one: Scenario) -> list[tuple[str, Observed]]:
             if getattr(facts, each.name) is not None:
                 without = replace(facts, **{each.name: None})  # type: ignore[arg-type]
                 found.append((f"{side}.{each.name}", replace(one.observed, **{side: without})))  # type: ignore[arg-type]
+    for sign in one.observed.signs:
+        kept = {name: seen for name, seen in one.observed.signs.items() if name != sign}
+        found.append((f"sign {sign}", replace(one.observed, signs=kept)))
     return found
 
 

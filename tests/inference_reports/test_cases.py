@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,10 @@ def _cases() -> Iterator[Any]:
 def _value(observed: Observed, dotted: str) -> object:
     value: Any = observed
     for part in dotted.split("."):
-        value = dict(enumerate(value)).get(int(part)) if part.isdigit() else getattr(value, part, None)
+        if isinstance(value, Mapping):
+            value = part in value
+        else:
+            value = dict(enumerate(value)).get(int(part)) if part.isdigit() else getattr(value, part, None)
     return str(value) if hasattr(value, "__str__") and type(value).__module__.startswith("pvekit") else value
 
 

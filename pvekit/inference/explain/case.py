@@ -90,6 +90,8 @@ class Case(Ran):
             if gpu:
                 # A long context that pushes layers off the card is a cause, so the healthy speed goes without.
                 return predict(self.demand, self.hardware, context=max(depth, 4096), depths=(depth,)).decode[0].rate
+            if self.hardware.cpu.name == "unknown processor" and self.hardware.memory.channels is None:
+                return None
             bare = replace(self.hardware, gpus=())
             found = expected_decode(self.demand, bare, isa=isa, channels=channels, threads=threads, depth=depth)
         except (ValueError, ArithmeticError, LookupError):
@@ -97,6 +99,15 @@ class Case(Ran):
         if self.able is not None and below(self.able, Isa.AVX2):
             return Range(found.low * _OLD[0], found.value * _OLD[1], found.high)
         return found
+
+    @cached_property
+    def limited(self) -> float:
+        """Return the part of the healthy speed that the processors it may use leave: other causes come on top."""
+        counts = [one for one in (self.usable[0] if self.usable else None, self.threads) if one]
+        if not counts or self.cores is None or min(counts) >= self.cores:
+            return 1.0
+        some, full = self.healthy(threads=min(counts)), self.healthy()
+        return min(1.0, some.value / full.value) if some and full and full.value > 0 else 1.0
 
     @cached_property
     def whole_on_card(self) -> bool:

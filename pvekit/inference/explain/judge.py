@@ -50,7 +50,7 @@ def explain(observed: Observed) -> Explanation:
     scored = [one for name, module in modules().items() if (one := _score(case, name, module, main)) is not None]
     scored.append(_other(main))
     # A healthy speed is compared with nothing else when nobody knows it.
-    if main is None:
+    if main is None and not case.saturated:
         scored = [one for one in scored if one.id != "at_limit"]
     most = max((one.score for one in scored), default=0.0)
     weights = {one.id: exp(one.score - most) for one in scored}
@@ -89,19 +89,25 @@ def _score(case: Case, name: str, module: ModuleType, main: Speed | None) -> Sco
         return Scored(name, module, weighed, _GONE + score, None)
     if weighed.state:
         score += _READ
-    speed = _about(case, module.SIDE, main)
+    side = weighed.side or module.SIDE
+    speed = _about(case, side, main)
     fit = None
     if weighed.proven:
         fit = 0.0
     elif speed is not None and weighed.part is not None:
-        fit = _fit(speed, weighed.part)
+        low, high = weighed.part
+        if weighed.state and side is Side.CPU and name != "few_threads":
+            low *= case.limited  # two causes at once
+        fit = _fit(speed, (low, high))
         score += fit
     elif main is not None:
         score -= _FREE if weighed.part is None else 1.0
     # What is about the other side of the machine explains less of what is asked.
-    other = main is not None and speed is not main and module.SIDE is not Side.ANY
-    if other or (module.SIDE is Side.CPU and speed is case.gpu and case.whole_on_card):
-        score -= _OTHER_SIDE
+    other = main is not None and speed is not main and side is not Side.ANY
+    if other or (side is Side.CPU and speed is case.gpu and case.whole_on_card):
+        # A processor that was measured and is well explains nothing of a card.
+        well = side is Side.CPU and main is case.gpu and case.cpu is not None and case.cpu.part >= _SLOW
+        score -= 2 * _OTHER_SIDE if well else _OTHER_SIDE
     return Scored(name, module, weighed, score, fit)
 
 

@@ -36,6 +36,10 @@ class Ran:
         """Return where a fact was read."""
         return self.seen.where.get(fact)
 
+    def sign(self, name: str) -> Seen | None:
+        """Return where a person says that he saw something."""
+        return self.seen.signs.get(name)
+
     def said(self, *words: str) -> Seen | None:
         """Return the first line of a log that has one of these words."""
         for line in self.seen.errors:
@@ -52,7 +56,7 @@ class Ran:
     def runs(self) -> tuple[Run, ...]:
         """Return the runs of the model that is looked at, for one client; a report may name speeds of others too."""
         single = tuple(run for run in self.seen.runs if run.clients == 1 and run.rate > 0)
-        name = self.demand.name if self.demand else ""
+        name = f"{self.demand.name} {self.demand.quant}" if self.demand else ""
         mine = tuple(run for run in single if run.model is None or (name and run.model.startswith(name)))
         return mine or single
 
@@ -115,6 +119,24 @@ class Ran:
         return log(rates[high] / rates[low]) / log(high / low)
 
     @cached_property
+    def saturated(self) -> bool:
+        """Tell whether more threads made nothing faster, by a sweep or by what is said: memory limits it then."""
+        return self.sign("more_threads_no_gain") is not None or (self.slope is not None and self.slope < 0.4)
+
+    @cached_property
+    def moved(self) -> float | None:
+        """Return the GB/s of weights that the fastest decode run on the CPU read; None where nobody knows the model."""
+        rates = [run.rate for run in self.decodes if self.on_cpu(run)]
+        return max(rates) * self.demand.read / 1e9 if rates and self.demand is not None else None
+
+    @cached_property
+    def too_large(self) -> bool:
+        """Tell whether the model is larger than all cards' memory together."""
+        cards = self.seen.hardware.gpus if self.seen.hardware else ()
+        room = sum(card.memory for card in cards)
+        return self.guest.gpu_short == "weights" or (bool(room) and self.demand is not None and self.demand.held > room)
+
+    @cached_property
     def cores(self) -> int | None:
         """Return the processor's cores; what a VM or container sees of them may be fewer."""
         known = self.seen.hardware.cpu.cores if self.seen.hardware else None
@@ -138,7 +160,7 @@ class Ran:
         best = max(runs, key=lambda run: run.rate, default=None)
         if best is not None and best.threads:
             return best.threads
-        return max((run.threads for run in self.runs if run.threads), default=None)
+        return max((run.threads for run in self.runs if run.threads), default=None) or self.guest.threads or None
 
     @cached_property
     def isa(self) -> tuple[Isa, str] | None:

@@ -18,14 +18,19 @@ def shown(case: Case) -> bool:
     return case.isa is not None and not below(case.isa[0], Isa.AVX2)
 
 
-def weigh(case: Case, evidence: Sequence[Evidence], *, read: bool) -> Weighed | None:
-    """Weigh missing AVX2. ``read``: whether instructions that were read speak for this cause."""
+def weigh(
+    case: Case, evidence: Sequence[Evidence], *, read: bool, by_type: Isa | None = None
+) -> Weighed | None:  # fmt: skip
+    """Weigh missing AVX2. ``read``: whether instructions that were read speak for this cause.
+
+    ``by_type``: what the VM's CPU type shows, where nobody looked into the guest.
+    """
     if case.able is not None and (below(case.able, Isa.AVX2) or not x86(case.able)):
         return None  # the processor has none: nothing hides it
     used = case.isa
     if used is not None and not below(used[0], Isa.AVX2):
         return Weighed(None, False, (*evidence, because(f"{used[0]} is used", -9.0, case.where(used[1]))))
-    slow = case.healthy(isa=used[0] if used else Isa.SSE42)
+    slow = case.healthy(isa=used[0] if used else by_type or Isa.SSE42)
     full = case.healthy()
     part = slow.value / full.value if slow and full and full.value > 0 else 0.35
     found = list(evidence)
@@ -42,4 +47,5 @@ def weigh(case: Case, evidence: Sequence[Evidence], *, read: bool) -> Weighed | 
             found.append(because("decode grows in proportion to the threads: computing limits it", 0.8))
         elif case.slope < 0.4:
             found.append(because("decode does not grow with more threads: computing is not the limit", -3.0))
-    return Weighed((part * 0.65, min(0.95, part * 1.5)), None, tuple(found), ("guest.isa",), factor=1 / part)
+    state = True if by_type is not None and read else None
+    return Weighed((part * 0.65, min(0.95, part * 1.5)), state, tuple(found), ("guest.isa",), factor=1 / part)

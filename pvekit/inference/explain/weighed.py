@@ -36,6 +36,8 @@ class Weighed:
     factor: float | None = None
     proven: bool = False
     """Whether its effect itself was measured, so that no speed has to be compared with a prediction."""
+    side: Side | None = None
+    """Which speeds it is about in this case, where that is another one than usual."""
 
 
 def because(text: str, weight: float, seen: Seen | None = None) -> Evidence:

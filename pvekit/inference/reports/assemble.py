@@ -9,13 +9,14 @@ from typing import TypeVar
 from pvekit.inference.demand import Demand
 from pvekit.inference.hardware import Isa
 from pvekit.inference.observed import Guest, Host, Observed, Run, Seen
-from pvekit.inference.reports import dotted, model, sides
-from pvekit.inference.reports.found import Found, Value
+from pvekit.inference.reports import dotted, model, resolve, sides
+from pvekit.inference.reports.found import PRINTED, Found, Value
 from pvekit.inference.reports.hardware import hardware
 
 T = TypeVar("T", Guest, Host)
 
 MOST_RUNS = 400
+_NOWHERE = Seen("", 0, "")
 
 
 def assemble(found: Found, name: str) -> Observed:
@@ -24,6 +25,10 @@ def assemble(found: Found, name: str) -> Observed:
     sides.instructions(found)
     machine = found.machine or hardware(found)
     chosen, demand, labels = model.choose(found)
+    if machine is not None and machine.gpus:
+        at = found.gpus[0].seen if found.gpus else _NOWHERE
+        found.say("gpu.room", sum(card.memory for card in machine.gpus), at)
+    sides.uneven(found, demand)
     sides.cards(found, demand)
     sides.below(found, machine)
     runs = _runs(found, demand, labels)
@@ -40,8 +45,22 @@ def assemble(found: Found, name: str) -> Observed:
     return Observed(
         name, demand, machine, runs,
         _filled(Guest, "guest", values), _filled(Host, "host", values),
-        errors=tuple(found.errors), where=where, notes=tuple(found.notes), expected=expected[0] if expected else None,
+        errors=tuple(found.errors), where=where, signs=_signs(found), notes=tuple(found.notes),
+        expected=expected[0] if expected else None,
     )  # fmt: skip
+
+
+def _signs(found: Found) -> dict[str, Seen]:
+    """Return what is said in words; a card that nobody could name is there all the same."""
+    signs = {
+        name.removeprefix("sign."): facts[0].seen
+        for name, facts in found.facts.items()
+        if name.startswith("sign.") and facts
+    }
+    driver = found.facts.get("guest.driver", [])
+    if found.gpus or driver:
+        signs["card"] = found.gpus[0].seen if found.gpus else driver[0].seen
+    return signs
 
 
 def _filled(kind: type[T], side: str, values: dict[str, Value]) -> T:
@@ -54,13 +73,31 @@ def _filled(kind: type[T], side: str, values: dict[str, Value]) -> T:
 def _runs(found: Found, demand: Demand | None, labels: dict[int, str | None]) -> tuple[Run, ...]:
     """Return the runs with the knobs that the whole report names, where they name none themselves."""
     runs = [_known(replace(run, model=labels.get(index)), found, demand)
-            for index, (run, _) in enumerate(found.runs[:MOST_RUNS])]  # fmt: skip
+            for index, (run, _) in enumerate(found.runs[:MOST_RUNS]) if not _elsewhere(found, index)]  # fmt: skip
     for phase in ("decode", "prefill"):
         bound = found.settled(f"bound.{phase}")
         if bound is not None and not any(run.phase == phase for run in runs) and isinstance(bound.value, float):
             found.note(f"Only a bound is said for {phase}: below {bound.value:g} tokens/s.")
             runs.append(_known(Run(phase, bound.value, seen=bound.seen), found, demand))
     return tuple(runs)
+
+
+def _elsewhere(found: Found, index: int) -> bool:
+    """Return whether a speed is said of other parts than those that a program listed."""
+    beside = found.about.get(index)
+    printed = [resolve.gpu(part.name) for part in found.gpus if part.strength == PRINTED]
+    listed = [resolve.cpu(part.name) for part in found.cpus if part.strength == PRINTED]
+    if not beside or not (printed or listed):
+        return False
+    cards, chips = [resolve.gpu(name) for name in beside], [resolve.cpu(name) for name in beside]
+    if any(one is not None and one in printed for one in cards):
+        return False
+    if listed and any(one is not None and one.cpu.name in {two.cpu.name for two in listed if two} for one in chips):
+        return False
+    other_card = bool(printed) and any(one is not None for one in cards)
+    other_chip = bool(listed) and any(one is not None for one in chips)
+    apple = bool(printed) and any(name.startswith(("Apple", "M1", "M2", "M3", "M4")) for name in beside)
+    return other_card or other_chip or apple
 
 
 def _known(run: Run, found: Found, demand: Demand | None) -> Run:

@@ -76,6 +76,8 @@ class Found:
     gpus: list[Part] = field(default_factory=list)
     errors: list[Seen] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    about: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """Names of processors and cards beside a speed, by the number of the run."""
     machine: Hardware | None = None
     """The whole machine, where a probe described it."""
     taken: set[tuple[str, int]] = field(default_factory=set)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from pvekit.inference.hardware import Cpu, CpuClass, Gpu, Hardware, Isa, Memory
+from pvekit.inference.hardware import Cpu, CpuClass, Gpu, GpuClass, Hardware, Isa, Memory
 from pvekit.inference.reports import resolve
 from pvekit.inference.reports.found import Found, Part
 
@@ -33,9 +33,11 @@ def hardware(found: Found) -> Hardware | None:
     if (
         part is None
         and not gpus
-        and not any(name in found.facts for name in ("host.megatransfers", "host.populated_channels"))
+        and not any(name in found.facts for name in ("host.megatransfers", "host.populated_channels", "machine.box"))
     ):
         return None
+    if part is not None and _APPLE.search(part.name) and any(gpu.kind is not GpuClass.APPLE for gpu in gpus):
+        part = None  # no such machine: it is another one that is compared with
     preset = resolve.cpu(part.name) if part is not None else None
     cpu, memory = _parts(preset)
     sockets = _sockets(found, part)
@@ -111,7 +113,7 @@ def _cpu(found: Found, part: Part | None, preset: Cpu | None, sockets: int) -> C
     kind = CpuClass.APPLE if _APPLE.search(name) else kind
     cores, threads, said = (found.value(one) for one in ("cpu.cores", "cpu.threads", "host.cores"))
     cores = cores if isinstance(cores, int) else said
-    seen = found.value("machine.isa")
+    seen = found.value("machine.isa") or found.value("machine.box")
     return Cpu(
         name, kind, cores if isinstance(cores, int) else None, threads if isinstance(threads, int) else None, None,
         Isa(str(seen)) if isinstance(seen, str) and seen in set(Isa) else None, sockets, nodes,
@@ -151,6 +153,8 @@ def _gpus(found: Found) -> tuple[Gpu, ...]:
         gpu = resolve.gpu(part.name if not part.memory else f"{part.name} {part.memory // 1024**3}GB") or resolve.gpu(
             part.name
         )
+        if gpu is not None and part.memory and abs(part.memory - gpu.memory) > 0.2 * gpu.memory:
+            gpu = replace(gpu, memory=part.memory)  # the same name is sold with more memory, or with less
         if gpu is None:
             if "llvmpipe" not in part.name:
                 found.note(f"{part.name} is no known card.")

@@ -55,6 +55,8 @@ def of_features(text: str) -> Isa | None:
     ):  # fmt: skip
         if name in on and not (isa in (Isa.AVX512_VNNI, Isa.AMX) and "AVX512" not in on):
             return isa
+    if features.get("SSE3") is False:
+        return None  # every x86 has it: it is another architecture
     # Without one of them only a list that shows SSE3, or zeros for AVX, says anything.
     return Isa.SSE42 if "SSE3" in on or features.get("AVX") is False else None
 

@@ -30,6 +30,7 @@ def choose(found: Found) -> tuple[ModelSeen | None, Demand | None, dict[int, str
     if counts:
         best = max(counts.values())
         main = next(model for _, model in counted if counts[_key(model)] == best)
+        main = _typed_first(found, main) or main
     elif known:
         main = _only([_fill(model, known) for model in known], found)
     if main is None and (found.facts.get("model.bytes") or found.facts.get("model.layers")):
@@ -43,6 +44,18 @@ def choose(found: Found) -> tuple[ModelSeen | None, Demand | None, dict[int, str
     for index, model in enumerate(full):
         labels[index] = None if model is None or main is None or _alike(model, main) else _label(model)
     return main, demand, labels
+
+
+def _typed_first(found: Found, main: ModelSeen) -> ModelSeen | None:
+    """Return the model in the quantisation named first, where speeds without a name stand beside one of another.
+
+    Speeds without a name are of what the report is about; a quantisation beside a speed is what it compares with.
+    """
+    bare = any(run.phase == "decode" and model is None for run, model in found.runs)
+    first = next((model for model in found.models if model.quant and not model.guessed), None)
+    if not bare or first is None or not main.quant or first.quant == main.quant or first.family != main.family:
+        return None
+    return replace(main, quant=first.quant, guessed=False, bytes=first.bytes)
 
 
 def _key(model: ModelSeen) -> tuple[str, float | None, str]:
@@ -95,7 +108,8 @@ def _alike(one: ModelSeen, other: ModelSeen) -> bool:
         return False
     if one.size is not None and other.size is not None:
         return abs(one.size - other.size) <= 0.12 * max(one.size, other.size)
-    return bool((one.family and other.family) or one.size == other.size)
+    same = one.size == other.size or one.text.strip() == other.text.strip()
+    return bool((one.family and other.family) or same)
 
 
 def _only(models: list[ModelSeen], found: Found) -> ModelSeen | None:

@@ -17,8 +17,10 @@ _QUANT = re.compile(
     r"|MXFP4|BF16|FP?16|FP?32|F16|F32))(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+_LACKS = re.compile(r"\b(?:no|without|lacks) $", re.IGNORECASE)
+"""Before the name of a type that a processor does not have."""
 _LOOSE = re.compile(
-    r"(?<![A-Za-z0-9-])(?:Q([2-8])(?![A-Za-z0-9_])|([2-8])[ -]?bits?\b|int([48])\b|FP(8)\b)", re.IGNORECASE
+    r"(?<![A-Za-z0-9])(?:Q([2-8])(?![A-Za-z0-9_])|(?<!-)([2-8])[ -]?bits?\b|int([48])\b|FP(8)\b)", re.IGNORECASE
 )
 _PRINTED_TYPE = re.compile(
     r"\b(Q[2-6]_K) - (Small|Medium|Large)\b|\b((?:IQ[1-4]_[A-Z]+|Q[458]_[01]|Q[2-8]_K|F16|BF16"
@@ -46,7 +48,7 @@ def _families() -> tuple[tuple[re.Pattern[str], str, float | None], ...]:
 
 def quant(text: str) -> str:
     """Return the exact quantisation that a text names first, in llama.cpp's spelling; empty where none."""
-    match = _QUANT.search(text)
+    match = next((one for one in _QUANT.finditer(text) if not _LACKS.search(text[: one.start()])), None)
     if match is None:
         return ""
     found = match.group(1).upper().removeprefix("I1-")
@@ -90,7 +92,7 @@ def models(text: str) -> Iterator[tuple[int, int, ModelSeen]]:
         else:
             yield _model(text, start, end, family, None)
     for start, end, size, mixture in sorted(sizes):
-        if start not in used:
+        if start not in used and not _MILLIONS.match(flat, start):
             yield _model(text, start, end, "mixtral" if mixture else "", size)
 
 

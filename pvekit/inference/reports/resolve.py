@@ -27,9 +27,10 @@ def demand(model: ModelSeen) -> tuple[Demand | None, str]:
     shape, assumed = _shape(model)
     found = None
     if shape is not None:
-        found = _of(shape, model.quant or "Q4_K_M")
+        usual = "MXFP4" if model.family == "gpt-oss" else "Q4_K_M"
+        found = _of(shape, model.quant or usual) or _of(shape, model.quant or "Q4_K_M")
         if found is not None and not model.quant:
-            assumed = f"{assumed} The quantisation is not said; Q4_K_M is assumed.".strip()
+            assumed = f"{assumed} The quantisation is not said; {found.quant} is assumed.".strip()
         elif found is not None and model.guessed:
             assumed = f"{assumed} {model.quant} stands for the bits that were named.".strip()
         if found is not None and model.layers is not None and abs(len(found.layers) - model.layers) > 1:
@@ -109,8 +110,10 @@ def _preferred(model: ModelSeen) -> tuple[str, ...]:
 def _built(model: ModelSeen) -> Demand | None:
     """Return a demand from what a log prints of a model that is no known shape; None where it says too little."""
     size, layers, width, vocabulary = model.bytes, model.layers, model.embedding, model.vocabulary
-    if not (size and layers and width) or layers > 500:
+    if not (size and layers) or layers > 500:
         return None
+    # A layer of a transformer has about 12 times its width squared of parameters.
+    width = width or max(128, round((size / 0.6 / 12 / layers) ** 0.5 / 128) * 128)
     parameters = (model.size or 0.0) * 1e9
     bits = size / parameters if parameters > 1e6 else 0.6
     table = round((vocabulary or 32000) * width * bits)
@@ -138,13 +141,51 @@ def _built(model: ModelSeen) -> Demand | None:
 
 _BARE = (
     (re.compile(r"(?:[23456]0[5-9]0)\b"), "RTX"), (re.compile(r"(?:9|10|16)[5-8]0\b"), "GTX"),
-    (re.compile(r"[67]\d00 ?XTX?\b"), "RX"),
+    (re.compile(r"[5679][5-9]\d0 ?XTX?\b", re.IGNORECASE), "RX"),
 )  # fmt: skip
 """Numbers that people write without the name before them."""
 
 
+_XEON = re.compile(r"\b([Ee][357])[- ]?(\d{4})([A-Z]{0,2})[- ]?[vV]([2-6])\b")
+_CORE = re.compile(r"\b[iI]([3579])[- ](\d{3,5}[A-Za-z]{0,2}\d?[A-Za-z]?)\b")
+_BARE_INTEL = re.compile(r"^(?:Intel )?(1[0-4])([1-9]\d0)([A-Z]{0,2})$", re.IGNORECASE)
+_BARE_AMD = re.compile(r"^(?:AMD ?)?(?:Ryzen )?(([1-9])(\d)[05]0(?:X ?-?3D|WX|X|G|GE|HX|HS|H|U|XT)?)$", re.IGNORECASE)
+_INTEL_GRADE = {"9": "9", "7": "7", "6": "5", "5": "5", "4": "5", "3": "3", "1": "3"}
+_AMD_GRADE = {"9": "9", "8": "7", "7": "7", "6": "5", "5": "5", "4": "5", "3": "3", "2": "3", "1": "3"}
+
+
+def cpu_name(name: str) -> str:
+    """Return a processor's name as its maker writes it: people leave out words, dashes and capitals.
+
+    The grade of a bare number follows from its hundreds: 12900K is an i9, 5600G a Ryzen 5, 3990X a Threadripper.
+    """
+    name = _XEON.sub(lambda m: f"{m[1].upper()}-{m[2]}{m[3]} v{m[4]}", name)
+    name = _CORE.sub(lambda m: f"i{m[1]}-{m[2].upper()}", name)
+    if intel := _BARE_INTEL.match(name):
+        return f"i{_INTEL_GRADE.get(intel[2][0], '5')}-{intel[1]}{intel[2]}{intel[3].upper()}"
+    if amd := _BARE_AMD.match(name):
+        model = re.sub(r"[ -]", "", amd[1].upper())
+        if re.fullmatch(r"[123]9[2-9]0(?:X|WX)|[12]950X", model) and model != "3950X":
+            return f"Threadripper {model}"
+        return f"Ryzen {_AMD_GRADE.get(amd[3], '5')} {model}"
+    if name.lower() == "orange pi 5":
+        return "RK3588"
+    return re.sub(
+        r"(?i)(threadripper(?: pro)? |ryzen [3579] |epyc )(\w+)", lambda m: f"{m[1]}{m[2].upper()}", name
+    ).replace("RK3588S", "RK3588").replace("rk3588s", "RK3588")  # fmt: skip
+
+
 def cpu(name: str) -> KnownCpu | None:
     """Return what is known of a processor by the name that a program or a person gives it, or None."""
+    plain = cpu_name(name)
+    found, tail = _by_name(plain), re.search(r"(E[57]-\d{4})[A-Z] (v\d)", plain)
+    if found is not None and found.cpu.cores is None and tail:
+        # A letter of one buyer's variant does not change what matters here.
+        return _by_name(f"{tail[1]} {tail[2]}") or found
+    return found
+
+
+def _by_name(name: str) -> KnownCpu | None:
     bare = re.fullmatch(r"(?:Intel )?Xeon(?:\(R\))? (?:CPU )?(([3-9])[1-5]\d\d\w?)", name)
     if bare is not None:
         grade = {"3": "Bronze", "4": "Silver", "5": "Gold", "6": "Gold"}.get(bare.group(2), "Platinum")
@@ -154,6 +195,8 @@ def cpu(name: str) -> KnownCpu | None:
 
 def gpu(name: str) -> Gpu | None:
     """Return a card by its name, or None."""
+    name = re.sub(r"\s*\.\.\.$", "", name)
+    name = re.sub(r"^(?:AMD )?(?:ATI )?Radeon (?=[5679]\d{2}0)", "RX ", name)
     for pattern, maker in _BARE:
         if pattern.match(name):
             name = f"{maker} {name}"

@@ -88,13 +88,52 @@ def cards(found: Found, demand: Demand | None) -> None:
     said = found.settled("said.no_gpu_used")
     if said is not None and not found.facts.get("guest.gpu_backend") and not found.facts.get("guest.gpu_layers"):
         found.say("guest.gpu_backend", False, said.seen, SAID)
+    _full(found, demand)
     if found.settled("host.link_under_load") is None and found.value("gpu.active") is True:
         found.say("host.link_under_load", True, found.facts["gpu.active"][0].seen)
+
+
+_FULL = 0.75
+"""Part of a card's memory from where on it counts as full: the rest is its driver's and fragments."""
+
+
+def _full(found: Found, demand: Demand | None) -> None:
+    """Settle from what ollama loaded whether the card is full, and of what."""
+    share, loaded = found.settled("ollama.gpu_share"), found.value("ollama.loaded")
+    room = found.value("gpu.room")
+    if share is None or not isinstance(share.value, float) or not isinstance(loaded, int) or not isinstance(room, int):
+        return
+    if not 0 < share.value < 1:
+        return
+    full = loaded * share.value >= _FULL * room
+    found.say("guest.gpu_full", full, share.seen)
+    if demand is not None and full:
+        found.say("guest.gpu_short", "weights" if demand.held > room else "cache", share.seen)
+
+
+def uneven(found: Found, demand: Demand | None) -> None:
+    """Settle that the model lies on one NUMA node: its memory is in use by as much more than another's."""
+    more = found.settled("numa.uneven")
+    nodes = found.value("numa.nodes") or found.value("host.numa_nodes")
+    if more is None or demand is None or not isinstance(more.value, int) or nodes == 1:
+        return
+    if more.value >= 0.7 * demand.held:
+        found.say("host.numa_split", True, more.seen)
 
 
 def below(found: Found, machine: Hardware | None) -> None:
     """Settle channels from modules, the host's processors from the machine, and its load."""
     _channels(found, machine)
+    if found.settled("guest.threads") is None and not found.facts.get("guest.threads"):
+        _move(found, "knob.threads", "guest.threads")
+    context = found.settled("guest.context")
+    # What was set outweighs a sentence.
+    if context is None or context.strength == SAID:
+        if found.facts.get("knob.context") and found.facts.get("guest.context"):
+            found.facts["guest.context"] = []
+        _move(found, "knob.context", "guest.context")
+    if machine is None and found.settled("guest.memory") is None:
+        _move(found, "memory.capacity", "guest.memory")
     said = found.settled("host.cores")
     cores = machine.cpu.cores if machine is not None else None
     counted = said.value if said is not None and said.strength == SAID and isinstance(said.value, int) else None

@@ -30,4 +30,8 @@ def judge(case: Case) -> Weighed | None:
         evidence.append(because("decode still grows in proportion to the threads", -1.0))
     elif case.slope is not None and case.slope < 0.4:
         evidence.append(because("decode no longer grows with the threads: memory limits it", 0.7))
+    if seen := case.sign("more_threads_no_gain"):
+        evidence.append(because("more threads made it no faster: memory limits it", 1.5, seen))
+    if seen := case.sign("memory_suspected"):
+        evidence.append(because("memory bandwidth is named as the limit", 0.5, seen))
     return Weighed((0.8, 1.25), evidence=tuple(evidence), factor=1.0)

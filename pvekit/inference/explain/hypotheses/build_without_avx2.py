@@ -20,9 +20,11 @@ REMEDY = "Install a build with AVX2: the distribution's package or the project's
 def judge(case: Case) -> Weighed | None:
     """Weigh it: the system has AVX2 and the program does not use it."""
     used = case.isa
+    said = case.sign("build_matters")
+    words = [because("the build is said to lack AVX", 3.0, said)] if said else []
     if case.guest.isa is not None and below(case.guest.isa, Isa.AVX2):
         return Weighed(None, False, (because("the system shows no AVX2 at all", -9.0, case.where("guest.isa")),))
     if used is not None and used[1] != "guest.isa" and case.guest.isa is not None and below(used[0], Isa.AVX2):
-        words = f"the system has {case.guest.isa}, the program uses {used[0]}"
-        return slow_kernels.weigh(case, [because(words, 3.0, case.where(used[1]))], read=True)
-    return slow_kernels.weigh(case, [], read=case.guest.virtual is False)
+        text = f"the system has {case.guest.isa}, the program uses {used[0]}"
+        return slow_kernels.weigh(case, [because(text, 3.0, case.where(used[1]))], read=True)
+    return slow_kernels.weigh(case, words, read=case.guest.virtual is False)

@@ -21,19 +21,22 @@ def judge(case: Case) -> Weighed | None:
     if hot:
         seen = case.where("host.throttled") or case.where("host.temperature")
         return Weighed((0.4, 0.9), True, (because("the processor throttles", 1.0, seen),), factor=1.5)
-    rated = case.seen.hardware.cpu.ghz if case.seen.hardware else None
+    rated = (case.seen.hardware.cpu.ghz if case.seen.hardware else None) or case.host.clock_limit_ghz
+    said = case.sign("clock_falls")
+    falls = [because("the clock falls while it runs", 2.0, said)] if said else []
     if case.host.clock_ghz is not None and rated:
         part = case.host.clock_ghz / rated
         words = f"it runs at {case.host.clock_ghz:.1f} GHz where {rated:.1f} are usual"
         return Weighed((max(0.1, part * 0.8), min(1.0, part * 1.4)), part < 0.75,
-                       (because(words, 0.7 if part < 0.75 else 0.0, case.where("host.clock_ghz")),),
+                       (because(words, 0.7 if part < 0.75 else 0.0, case.where("host.clock_ghz")), *falls),
                        factor=1 / max(part, 0.01))  # fmt: skip
     if case.host.governor is not None:
         saving = case.host.governor in ("powersave", "conservative")
         seen = case.where("host.governor")
-        if not saving:
+        if not saving and not falls:
             return Weighed(None, False, (because(f"the governor is {case.host.governor}", -9.0, seen),))
         # intel_pstate's powersave still reaches full clock: the name alone proves nothing.
-        return Weighed((0.35, 0.95), None, (because(f"the governor is {case.host.governor}", 1.3, seen),),
+        return Weighed((0.35, 0.95), None,
+                       (because(f"the governor is {case.host.governor}", 1.3 if saving else 0.0, seen), *falls),
                        ("host.clock_ghz",), factor=1.4)  # fmt: skip
-    return Weighed((0.4, 0.9), None, (), ("host.clock_ghz", "host.governor"), factor=1.4)
+    return Weighed((0.4, 0.9), None, tuple(falls), ("host.clock_ghz", "host.governor"), factor=1.4)

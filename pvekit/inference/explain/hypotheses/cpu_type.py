@@ -39,6 +39,7 @@ def judge(case: Case) -> Weighed | None:
             return Weighed(None, False, (because(f"the VM's CPU type is {kind}, which shows AVX2", -9.0, seen),))
         if kind in _HIDING and not slow_kernels.shown(case):
             evidence.append(because(f"the VM's CPU type is {kind}, which hides AVX2", 2.0, seen))
-            return slow_kernels.weigh(case, evidence, read=True)
+            isa = Isa.AVX if kind in ("sandybridge", "ivybridge") else Isa.SSE42
+            return slow_kernels.weigh(case, evidence, read=True, by_type=isa)
     # The loaded backend alone does not say whether the guest or the build lacks AVX2.
     return slow_kernels.weigh(case, evidence, read=bool(case.guest.virtual) and case.guest.isa is not None)

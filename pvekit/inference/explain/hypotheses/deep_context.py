@@ -22,8 +22,12 @@ def judge(case: Case) -> Weighed | None:
         slow, fast = case.contrast
         evidence = [because(f"speeds from {slow:g} to {fast:g} tokens/s are named", 1.0)]
         return Weighed((0.2, 0.8), None, tuple(evidence), ("run.depth",), factor=fast / slow)
+    said = case.sign("slower_with_depth")
     if depth < 2048 or case.demand is None:
-        return None
+        if said is None:
+            return None
+        words = "it is said to slow down as the conversation grows"
+        return Weighed((0.3, 0.9), None, (because(words, 2.5, said),), ("run.depth",), factor=None)
     cache = case.demand.cache(depth)
     share = cache / (case.demand.read + cache)
     if share < 0.1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pvekit.inference.explain.case import Case
 from pvekit.inference.explain.hypotheses import pascal_driver
 from pvekit.inference.explain.weighed import Side, Weighed, because
+from pvekit.inference.hardware import GpuClass
 
 TITLE = "the card is not used at all"
 SIDE = Side.GPU
@@ -21,7 +22,13 @@ REMEDY = (
 
 def judge(case: Case) -> Weighed | None:
     """Weigh it: whether a backend found the card, and what lies on it."""
-    if not (case.seen.hardware and case.seen.hardware.gpus):
+    cards = bool(case.seen.hardware and case.seen.hardware.gpus)
+    failed = case.said("cudart init failure", "unable to load cudart") if case.guest.gpu_backend is None else None
+    if (
+        not cards
+        and not failed
+        and not (case.sign("card") or (case.guest.gpu_backend is False and case.where("guest.gpu_backend")))
+    ):
         return None
     part = _part(case)
     # Where the driver is known to be the reason, the driver is the cause.
@@ -31,6 +38,8 @@ def judge(case: Case) -> Weighed | None:
         "no usable gpu", "no cuda-capable", "compiled without", "not compiled", "no kernel image"
     )
     if case.guest.gpu_backend is False:
+        if case.too_large and not case.seen.errors:
+            deeper.append(because("a model larger than the card leaves it idle most of the time", -2.0))
         return Weighed(part, True, (because("no backend found the card", 2.0, seen), *deeper), factor=None)
     if case.guest.gpu_layers == 0:
         seen = case.where("guest.gpu_layers")
@@ -42,11 +51,21 @@ def judge(case: Case) -> Weighed | None:
     )
     if used or any(run.device == "gpu" for run in case.decodes):
         return Weighed(None, False, (because("layers lie on the card", -9.0, case.where("guest.gpu_layers")),))
-    evidence = []
+    evidence = [because("the driver's library did not answer", 2.0, failed)] if failed else []
+    apple = cards and all(card.kind is GpuClass.APPLE for card in case.seen.hardware.gpus)  # type: ignore[union-attr]
+    if apple and (container := case.sign("in_container")):
+        evidence.append(because("a container on a Mac has no way to its GPU", 3.0, container))
+        part = part[0] * 0.1, part[1]  # an image for x86 is emulated there
     if case.guest.gpu_busy_percent is not None:
         busy = case.guest.gpu_busy_percent
+        if busy < 5 and case.too_large:
+            busy = 5.0  # it waits for the processor most of the time then
         evidence.append(
-            because(f"the card is {busy:.0f} % busy", 2.0 if busy < 5 else -2.0, case.where("guest.gpu_busy_percent"))
+            because(
+                f"the card is {case.guest.gpu_busy_percent:.0f} % busy",
+                2.0 if busy < 5 else -2.0,
+                case.where("guest.gpu_busy_percent"),
+            )
         )
     return Weighed(part, None, tuple(evidence), ("guest.gpu_backend", "guest.gpu_layers"), factor=None)
 

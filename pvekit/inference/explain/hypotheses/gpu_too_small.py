@@ -20,10 +20,20 @@ REMEDY = (
 
 def judge(case: Case) -> Weighed | None:
     """Weigh it: sizes. It is the healthy speed of a split model, so it explains without a fault."""
-    if case.demand is None or case.gpu is None:
+    said = case.sign("card_too_small")
+    evidence = [because("it is said not to fit", 2.0, said)] if said else []
+    if case.guest.gpu_short == "weights":
+        words = "by its own count the program found no room for all weights on the cards"
+        evidence.append(because(words, 2.0, case.where("guest.gpu_short")))
+        return Weighed((0.75, 1.3), True, tuple(evidence), factor=None)
+    unused = case.gpu is None and (case.without_card or case.guest.gpu_backend is False or case.guest.gpu_layers == 0)
+    if case.demand is None or not (case.seen.hardware and case.seen.hardware.gpus) or unused:
+        return Weighed((0.3, 1.3), None, tuple(evidence), ("guest.gpu_layers",), factor=None) if evidence else None
+    if case.guest.gpu_short == "cache":
         return None
     fits = fitting(case, context=4096)
     if fits is None or case.demand.held <= fits:
         return None
     words = f"the model has {case.demand.held / 1e9:.1f} GB, and {fits / 1e9:.1f} GB fit on the card"
-    return Weighed((0.75, 1.3), True, (because(words, 0.3),), factor=None)
+    evidence.append(because(words, 0.3))
+    return Weighed((0.75, 1.3), True, tuple(evidence), factor=None)

@@ -22,6 +22,9 @@ def judge(case: Case) -> Weighed | None:  # noqa: C901 - one way to know it afte
         return None
     if case.without_card:
         return None
+    if case.guest.gpu_full or case.guest.gpu_short:
+        seen = case.where("guest.gpu_full") or case.where("guest.gpu_short")
+        return Weighed(None, False, (because("by the program's own count the card is full", -9.0, seen),))
     fits = fitting(case)
     if fits is None or fits <= 0:
         return None

@@ -8,25 +8,54 @@ from __future__ import annotations
 
 from pvekit.inference.explain.case import Case
 from pvekit.inference.explain.weighed import Side, Weighed, because
+from pvekit.inference.explanation import Evidence
 
 TITLE = "too many threads"
 SIDE = Side.CPU
 PRIOR = 0.06
 REMEDY = "Run one thread for each core (-t), none for hyperthreads."
 
+_MOST = 512
+"""Threads that no machine runs with a gain."""
+
 
 def judge(case: Case) -> Weighed | None:
     """Weigh it: threads against the processors of the system that runs them."""
-    have = case.guest.cpus or case.host.vcpus
+    counts = [one for one in (case.guest.cpus, case.host.vcpus, case.usable[0] if case.usable else None) if one]
+    have = min(counts, default=None)
+    if have is None and case.cores is not None:
+        have = case.host.threads or 2 * case.cores
     ran = case.threads
     decided = _sweep(case)
     if decided is not None:
         return decided
+    evidence = _said(case)
+    side = Side.ANY if evidence and evidence[0].weight > 0 else None
+    if ran is not None and ran > _MOST and have is None:
+        have = _MOST
     if ran is None or have is None:
-        return Weighed((0.2, 0.85), None, (), ("run.threads", "guest.cpus"), factor=1.6)
+        return Weighed((0.2, 0.85), None, tuple(evidence), ("run.threads", "guest.cpus"), factor=1.6, side=side)
     words = f"{ran} threads run on {have} processors"
-    seen = case.where("run.threads") or case.where("guest.cpus")
-    return Weighed((0.15, 0.8), ran > have, (because(words, 0.0, seen),), factor=2.0)
+    seen = case.where("run.threads") or case.where("guest.threads") or case.where("guest.cpus")
+    evidence.append(because(words, 0.0, seen))
+    state = True if ran > have else None if evidence[0].weight > 0 else False
+    low = 0.15 if ran <= have else 0.15 * (have / ran) ** 2
+    if evidence[0].weight > 0:
+        low = min(low, 0.02)  # who complains in words has seen seconds for a token
+    return Weighed((low, 0.8), state, tuple(evidence), factor=2.0, side=side)
+
+
+def _said(case: Case) -> list[Evidence]:
+    """Return what a person says of fewer and of more threads."""
+    evidence = []
+    if seen := case.sign("fewer_threads_help"):
+        # Where more threads stop to help, memory is at its limit: a little slower beyond is usual.
+        evidence.append(because("fewer threads were faster", 1.0 if case.sign("more_threads_no_gain") else 3.5, seen))
+    if seen := case.sign("slow_cores"):
+        evidence.append(because("the processor has slow cores beside fast ones", 1.5, seen))
+    if not evidence and (seen := case.sign("cores_idle")):
+        evidence.append(because("processors were idle", -1.5, seen))
+    return evidence
 
 
 def _sweep(case: Case) -> Weighed | None:

@@ -16,7 +16,7 @@ PRIOR = 0.25
 REMEDY = "Put modules of one kind into every channel: the board's manual says which slots come first."
 
 
-def judge(case: Case) -> Weighed | None:
+def judge(case: Case) -> Weighed | None:  # noqa: C901 - one sign after the other
     """Weigh it: the modules where they were counted, else the ratio of prefill to decode and the sweep."""
     all_channels = case.hardware.memory.channels if case.hardware else case.host.channels
     if all_channels is None or all_channels < 2:
@@ -40,6 +40,8 @@ def judge(case: Case) -> Weighed | None:
             evidence.append(because("decode does not grow with more threads: memory limits it", 1.2))
         elif case.slope > 0.85:
             evidence.append(because("decode grows in proportion to the threads: memory is not the limit", -3.0))
+    if case.slope is None and (seen := case.sign("more_threads_no_gain")):
+        evidence.append(because("more threads made it no faster: memory limits it", 1.0, seen))
     if case.host.triad is not None and case.hardware is not None and (peak := case.hardware.memory.bandwidth()):
         share = case.host.triad / peak
         seen = case.where("host.triad")

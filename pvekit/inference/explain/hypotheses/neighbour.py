@@ -35,4 +35,6 @@ def judge(case: Case) -> Weighed | None:
         return Weighed(
             (0.6, 0.97), None, (because(f"the host's load is {load:.1f} on {cores} cores", -2.0, seen),), factor=1.2
         )
-    return Weighed((0.3, 0.9), None, (), ("guest.steal_percent", "host.load"), factor=1.5)
+    seen = case.sign("others_busy")
+    said = (because("others are said to use the machine", 2.0, seen),) if seen else ()
+    return Weighed((0.3, 0.9), None, said, ("guest.steal_percent", "host.load"), factor=1.5)

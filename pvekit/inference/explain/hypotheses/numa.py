@@ -26,7 +26,12 @@ def judge(case: Case) -> Weighed | None:
     if case.host.numa_split:
         words = "processors and memory are spread over NUMA nodes, and the guest does not know"
         return Weighed((0.35, 0.8), True, (because(words, 1.0, case.where("host.numa_split")),), factor=1.8)
-    if (nodes or 0) < 2 and sockets < 2:
+    said = case.sign("nodes_matter")
+    if (nodes or 0) < 2 and sockets < 2 and said is None:
         return None
-    return Weighed((0.35, 0.9), None, (because(f"there are {max(nodes or 0, sockets)} nodes", 0.7),),
-                   ("host.numa_split",), factor=1.6)  # fmt: skip
+    evidence = []
+    if (nodes or 0) > 1 or sockets > 1:
+        evidence.append(because(f"there are {max(nodes or 0, sockets)} nodes", 0.7))
+    if said is not None:
+        evidence.append(because("the placement on NUMA nodes is said to matter", 2.5, said))
+    return Weighed((0.35, 0.9), None, tuple(evidence), ("host.numa_split",), factor=1.6)

@@ -7,7 +7,7 @@ memory clock.
 from __future__ import annotations
 
 from pvekit.inference.explain.case import Case
-from pvekit.inference.explain.weighed import Side, Weighed
+from pvekit.inference.explain.weighed import Side, Weighed, because
 
 TITLE = "the card is throttled or in a low power state"
 SIDE = Side.GPU
@@ -17,6 +17,8 @@ REMEDY = "Look at clocks, power and temperature under load: nvidia-smi -q -d CLO
 
 def judge(case: Case) -> Weighed | None:
     """Weigh it: only a card that is used can be throttled; nothing reads it directly here."""
-    if case.gpu is None:
+    held = case.sign("card_held_back")
+    if case.gpu is None and held is None:
         return None
-    return Weighed((0.25, 0.8), None, (), ("card's clocks under load",), factor=1.8)
+    evidence = [because("the card is said to stay in a low state, or to be at its limit", 3.0, held)] if held else []
+    return Weighed((0.25, 0.8), None, tuple(evidence), ("card's clocks under load",), factor=1.8)

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from pvekit.inference.explain.case import Case
 from pvekit.inference.explain.weighed import Side, Weighed, because
+from pvekit.inference.explanation import Evidence
 
 TITLE = "the model does not fit into memory and is read from disk"
 SIDE = Side.ANY
 PRIOR = 0.06
 REMEDY = "Take a smaller model or quantisation, give the machine more memory, or close what else uses it."
+
+_NO_MEMORY = 1.5
+"""GB/s that one core reads with the slowest kernels."""
 
 
 def judge(case: Case) -> Weighed | None:
@@ -34,7 +38,9 @@ def judge(case: Case) -> Weighed | None:
             state = True
             evidence.append(because(words, 1.5, case.where("guest.memory")))
         elif rest < 0.75 * have:
-            evidence.append(because(words, -3.0, case.where("guest.memory")))
+            # Where the disk was seen to be busy, something else takes the memory.
+            busy = case.sign("disk_busy") is not None or (case.guest.disk_read or 0) >= 100
+            evidence.append(because(words, -0.5 if busy else -3.0, case.where("guest.memory")))
     if case.guest.available is not None and need is not None and need - on_cards > 1.1 * case.guest.available:
         evidence.append(because("the weights are larger than what is free", 0.7, case.where("guest.available")))
     for fact, value, least in (
@@ -52,6 +58,20 @@ def judge(case: Case) -> Weighed | None:
             evidence.append(
                 because(f"no {fact.partition('.')[2].replace('_', ' ')} during the run", -2.0, case.where(fact))
             )
+    evidence += _disk(case)
     if seen := case.said("requires more system memory", "out of memory: killed", "oom-kill"):
         evidence.append(because("the system says that memory is short", 1.5, seen))
     return Weighed((0.01, 0.5), state, tuple(evidence), ("guest.memory", "guest.disk_read"), factor=10.0)
+
+
+def _disk(case: Case) -> list[Evidence]:
+    """Return what is said of the disk, and what the speed itself says."""
+    evidence: list[Evidence] = []
+    if seen := case.sign("disk_busy"):
+        evidence.append(because("the disk was read all the time", 2.5, seen))
+    if (seen := case.sign("fewer_threads_help")) and not case.sign("more_threads_no_gain"):
+        evidence.append(because("fewer threads were faster, which no disk minds", -1.5, seen))
+    if case.moved is not None and case.moved < _NO_MEMORY:
+        words = f"{case.moved:.2f} GB/s of weights read is a disk's speed and no memory's"
+        evidence.append(because(words, 2.0 if case.moved < _NO_MEMORY / 3 else 1.0))
+    return evidence

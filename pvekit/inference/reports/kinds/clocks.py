@@ -12,7 +12,7 @@ _GOVERNORS = "performance|powersave|ondemand|schedutil|conservative|userspace"
 _BARE = re.compile(rf"^\s*(?:\S*/scaling_governor[: =]\s*)?({_GOVERNORS})\s*$")
 _CPUPOWER = re.compile(rf"The governor \"({_GOVERNORS})\" may decide")
 _CURRENT = re.compile(
-    r"current CPU frequency: (\d{1,9}(?:\.\d{1,9})?) (GHz|MHz)(?: \(asserted by call to (?:kernel"
+    r"current CPU frequency(?::| is) (\d{1,9}(?:\.\d{1,9})?) (GHz|MHz)(?: \(asserted by call to (?:kernel"
     r"|hardware)\))?"
 )
 _SENSORS = re.compile(
@@ -24,6 +24,10 @@ _THROTTLED = re.compile(
     r"is )?throttled|cpu clock throttled"
 )
 _TURBO = re.compile(r"^\s*(?:Package\s+)?(?:Core\s+)?(?:CPU\s+)?Avg_MHz\s+Busy%\s+Bzy_MHz")
+_LIMITS = re.compile(r"hardware limits: \S+ [MG]Hz - (\d{1,9}(?:\.\d{1,9})?) (GHz|MHz)")
+_PI = re.compile(r"\bthrottled=0x([0-9a-fA-F]{1,8})\b")
+_HELD = 0x2 | 0x4 | 0x8
+"""Bits of a Raspberry Pi's firmware: the clock is capped, throttled, or at its soft limit of temperature now."""
 _NO_TURBO = re.compile(r"no_turbo\s*[:=]?\s*1\b")
 
 
@@ -32,6 +36,7 @@ def read(text: Text, found: Found) -> None:
     header: list[str] = []
     hottest: tuple[float, Line] | None = None
     for line in text.lines:
+        _limits(line, found)
         if match := (_BARE.match(line.text) or _CPUPOWER.search(line.text)):
             found.take(line)
             found.say("host.governor", match.group(1), line)
@@ -54,6 +59,14 @@ def read(text: Text, found: Found) -> None:
             header = []
     if hottest is not None:
         found.say("host.temperature", hottest[0], hottest[1])
+
+
+def _limits(line: Line, found: Found) -> None:
+    if match := _LIMITS.search(line.text):
+        found.take(line)
+        found.say("host.clock_limit_ghz", float(match.group(1)) / (1 if match.group(2) == "GHz" else 1000), line)
+    if match := _PI.search(line.text):
+        found.say("host.throttled", bool(int(match.group(1), 16) & _HELD), line)
 
 
 def _turbostat(header: list[str], line: Line, found: Found) -> None:

@@ -7,6 +7,7 @@ import re
 from pvekit.inference.reports import names
 from pvekit.inference.reports.found import PRINTED, Found
 from pvekit.inference.reports.lines import Line, Text
+from pvekit.inference.reports.prose.rates import speeds
 
 _COMMAND = re.compile(
     r"(?:^|[\s/\\`\"'$>])(?:llama-(?:server|cli|bench|simple|run|batched-bench|completion)"
@@ -38,8 +39,11 @@ def read(text: Text, found: Found) -> None:
     running = False
     for line in text.lines:
         begins = _COMMAND.search(line.text) is not None
+        if (begins or running) and ("numactl" in line.text or "--numa" in line.text):
+            found.say("sign.nodes_matter", True, line)
         if begins or running:
-            _options(line, found, taken=_is_command(line) or running)
+            # A speed behind a command is what a person says of it: the reader of prose takes both.
+            _options(line, found, taken=(_is_command(line) or running) and not any(True for _ in speeds(line.text)))
             running = line.text.rstrip().endswith(("\\", "`", "^")) and (begins or running)
         if "llm_load" in line.text or "llama_" in line.text or "print_info" in line.text:
             continue

@@ -16,6 +16,7 @@ _OTHER = re.compile(
     r"^\s+[A-Z][\w ()/-]{2,50}:\s?.*$|^Handle 0x|^# dmidecode|^Memory Device$"
     r"|^Physical Memory Array$|^SMBIOS |^Getting SMBIOS"
 )
+_SIZE_ONLY = re.compile(r"^\s*Size: (No Module Installed|\d{1,6} [MG]i?B)\s*$")
 _MT = re.compile(r"(\d{3,5}) (?:MT/s|MHz)")
 _CHANNEL = re.compile(r"channel[ _-]?([a-p]|\d{1,2})(?![a-z0-9])", re.IGNORECASE)
 _LETTER = re.compile(r"(?:dimm|mm|slot|^|[_ -])[ _-]?([a-p])[ _-]?\d?$", re.IGNORECASE)
@@ -38,6 +39,8 @@ def read(text: Text, found: Found) -> None:
             devices[-1][1].setdefault(match.group(1), match.group(2))
         if devices and _OTHER.match(line.text):
             found.take(line)
+    if not devices:
+        devices = _sizes(text, found)
     devices = [
         one
         for one in devices
@@ -45,6 +48,15 @@ def read(text: Text, found: Found) -> None:
     ]
     if devices:
         _count(devices, found)
+
+
+def _sizes(text: Text, found: Found) -> list[tuple[Line, dict[str, str]]]:
+    """Return the devices of a list that was cut down to its sizes, slot by slot; a single size is no list."""
+    lines = [(line, match) for line in text.lines if (match := _SIZE_ONLY.match(line.text))]
+    if len(lines) < 2 or not any(match.group(1).startswith("No ") for _, match in lines):
+        return []
+    found.take(*(line for line, _ in lines))
+    return [(line, {"Size": match.group(1)}) for line, match in lines]
 
 
 def _count(devices: list[tuple[Line, dict[str, str]]], found: Found) -> None:

@@ -15,6 +15,8 @@ _TIMING = re.compile(
     r"\(\s{0,8}(\d{1,9}(?:\.\d{1,9})?|inf|nan) ms per token(?:,\s{0,8}(\d{1,9}(?:\.\d{1,9})?|inf"
     r"|nan) tokens per second)?"
 )
+_PREDICT = re.compile(r"\bpredict time\s*=\s*(\d{1,9}(?:\.\d{1,9})?) ms\s*/\s*(\d{1,9}(?:\.\d{1,9})?) ms per token")
+"""What the first versions printed."""
 _NOISE = re.compile(
     r"\b(?:load time|sample time|sampling time|total time|print_timings?|llama_perf\w*|graphs reused)\b"
 )
@@ -23,6 +25,7 @@ _BACKEND = re.compile(r"loaded (CUDA|Vulkan|ROCm|HIP|SYCL|Metal|MTL) backend")
 _DEVICES = re.compile(r"found (\d{1,2}) (?:CUDA|ROCm|HIP|SYCL|Vulkan) devices?|Found (\d{1,2}) Vulkan devices")
 _DEVICE = re.compile(r"Device \d{1,2}: ([^,]{3,60}), (?:compute capability|gfx|\w+ \()|ggml_vulkan: \d = ([^(|]{3,60})")
 _THREADS = re.compile(r"n_threads = (\d{1,4})(?: \(n_threads_batch = \d+\))? / (\d{1,4})")
+_COUNTED = re.compile(r"\bn_threads\"?[=:] ?(\d{1,4})\b.{0,900}\btotal_threads\"?[=:] ?(\d{1,4})\b")
 _OFFLOADED = re.compile(r"offloaded (\d{1,4})/(\d{1,4}) layers to GPU")
 _BUFFER = re.compile(
     r"\b(CPU_Mapped|CPU\w*|\w+_Host|CUDA\d+|ROCm\d+|Vulkan\d+|SYCL\d+|MTL\d*\w*"
@@ -36,7 +39,7 @@ _META = re.compile(
 )
 _LOADING = re.compile(
     r"loaded meta data with .* from (\S.*?) \(version"
-    r"|loading model (?:tensors )?(?:from )'?([^' ]+)'?|^\s*model\s+: (\S+\.gguf)"
+    r"|loading model (?:tensors |part \d+/\d+ )?(?:from )'?([^' ]+)'?|^\s*model\s+: (\S+\.gguf)"
 )
 _OLD_SIZE = re.compile(r"model size\s*=\s*(\d{1,9}(?:\.\d{1,9})?) ?(MB|MiB|GiB|GB)")
 _PARAMETERS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ([BMT])\b")
@@ -80,6 +83,12 @@ def _machine(line: Line, load: _Load, found: Found) -> None:
         load.variant = match.group(1) or load.variant
         found.say("guest.variant", match.group(1), line)
         found.take(line)
+    if match := _COUNTED.search(line.text):
+        load.threads = int(match.group(1))
+        found.say("guest.threads", load.threads, line)
+        found.say("guest.cpus", int(match.group(2)), line)
+        found.say("llama.isa", isa.of_features(line.text), line)
+        found.take(line)
     if match := _DEVICES.search(line.text):
         found.say("guest.gpu_backend", int(match.group(1) or match.group(2)) > 0, line)
     if (match := _DEVICE.search(line.text)) and "llvmpipe" not in line.text:
@@ -91,6 +100,7 @@ def _machine(line: Line, load: _Load, found: Found) -> None:
         found.say("llama.isa", isa.of_features(line.text), line)
         if match := _THREADS.search(line.text):
             load.threads = int(match.group(1))
+            found.say("guest.threads", load.threads, line)
             found.say("guest.cpus", int(match.group(2)), line)
 
 
@@ -171,6 +181,11 @@ def _close(load: _Load, found: Found) -> None:
     """Keep what the whole load says."""
     if load.gpu_at is not None:
         found.say("guest.gpu_bytes", round(sum(load.gpu.values())), load.gpu_at)
+        every = load.shape.get("n_layer", 0) + 1
+        if load.layers and every > load.layers and (load.model is None or not load.model.bytes):
+            # Layers are about equal, so those on the card say how large all are.
+            found.say("model.bytes", round(sum(load.gpu.values()) * every / load.layers), load.gpu_at)
+            found.say("model.layers", every - 1, load.gpu_at)
     if load.model is not None and (load.model.family or load.model.size or load.model.bytes):
         found.model(_shaped(load))
 
@@ -187,6 +202,12 @@ def _shaped(load: _Load) -> ModelSeen:
 
 
 def _timing(line: Line, load: _Load, found: Found) -> None:
+    if old := _PREDICT.search(line.text):
+        found.take(line)
+        each = float(old.group(2))
+        if each > 0:
+            run = Run("decode", 1000 / each, threads=load.threads, gpu_layers=load.layers, seen=line.seen())
+            found.run(run, _shaped(load) if load.model else None)
     match = _TIMING.search(line.text)
     if match is None:
         return

@@ -15,7 +15,7 @@ _LSCPU = re.compile(
     r"|BIOS Model name|Vendor ID|L3(?: cache)?):\s+(.{1,1950})$"
 )
 _CPUINFO = re.compile(
-    r"^(processor|model name|flags|cpu MHz|cpu cores|siblings|physical id|Features)\s{0,4}\t{0,3}\s?: ?(.{0,1950})$"
+    r"^(processor|model name|flags|cpu MHz|cpu cores|siblings|physical id|Features)[ \t]{0,14}: ?(.{0,1950})$"
 )
 _OTHER = re.compile(
     r"^\s{0,12}(?:CPU op-mode|Address sizes|Byte Order|On-line CPU|CPU family|Model|Stepping"

@@ -35,6 +35,7 @@ def read(text: Text, found: Found) -> None:
     at: Line | None = None
     for line in text.lines:
         if _LOG.search(line.text) is None:
+            _process(line, found)
             continue
         found.take(line)
         pairs = {key: quoted or plain for key, quoted, plain in _PAIR.findall(line.text)}
@@ -51,11 +52,21 @@ def read(text: Text, found: Found) -> None:
         found.say("guest.gpu_bytes", sum(cards.values()), at)
 
 
+def _process(line: Line, found: Found) -> None:
+    """Keep what ``ps`` says of a running model: which of ollama's programs it is."""
+    if (match := _RUNNER.search(line.text)) and "ollama_llama_server" in line.text:
+        found.take(line)
+        found.say("llama.isa", _KINDS.get(match.group(1) or ""), line)
+        found.say("ollama.only_cpu", True, line)
+        if context := _CONTEXT.search(line.text):
+            found.say("guest.context", int(context.group(1) or context.group(2)), line)
+
+
 def _message(pairs: dict[str, str], line: Line, found: Found) -> None:
     message = pairs.get("msg", "")
     if message == "inference compute":
         _compute(pairs, line, found)
-    elif message.startswith("offload to"):
+    elif message.startswith("offload"):
         _offload(message, pairs, line, found)
     elif message == "system memory":
         found.say("guest.memory", numbers.size(pairs.get("total", "")), line)
@@ -71,6 +82,7 @@ def _cpu(line: Line, found: Found) -> None:
         found.say("guest.isa", {"AVX2": Isa.AVX2, "AVX": Isa.AVX}.get(match.group(1) or "", Isa.SSE42), line)
     if match := _THREADS.search(line.text):
         found.say("knob.threads", int(match.group(1) or match.group(2)), line)
+        found.say("guest.threads", int(match.group(1) or match.group(2)), line)
     if match := _CONTEXT.search(line.text):
         found.say("guest.context", int(match.group(1) or match.group(2)), line)
 
@@ -94,11 +106,24 @@ def _offload(message: str, pairs: dict[str, str], line: Line, found: Found) -> N
     if all_:
         found.say("model.layers", max(1, all_ - 1), line)
     found.say("model.bytes", weights, line)
-    if message.endswith("cpu"):
+    _room(pairs, weights, line, found)
+    if message.endswith("cpu") or pairs.get("library") == "cpu":
         found.say("guest.gpu_layers", 0, line)
     else:
         found.say("guest.gpu_layers", layers, line)
         found.say("guest.gpu_backend", True, line)
+
+
+def _room(pairs: dict[str, str], weights: int | None, line: Line, found: Found) -> None:
+    """Say what found no room on the cards: the weights alone, or only together with cache and buffers."""
+    room = sum(numbers.size(one) or 0 for one in re.findall(r"[\d.]+ [KMGT]i?B", pairs.get("memory.available", "")))
+    needs = numbers.size(pairs.get("memory.required.full", ""))
+    if not room or not needs or pairs.get("library") == "cpu":
+        return
+    if weights is not None and weights > room:
+        found.say("guest.gpu_short", "weights", line)
+    elif needs > room:
+        found.say("guest.gpu_short", "cache", line)
 
 
 def _model(pairs: dict[str, str], line: Line, found: Found) -> None:

@@ -15,6 +15,7 @@ _KOBOLD_LIMIT = re.compile(r"(?:Ctx|Context)Limit: ?(\d{1,8})/(\d{1,8})")
 _KOBOLD = re.compile(
     rf"(Process|Generat)(?:ing|e|ion)?: ?{_N}s \((?:{_N}ms/T(?: = {_N}T/s)?|{_N} ?T/s)\)", re.IGNORECASE
 )
+_KOBOLD_BENCH = re.compile(rf"^(Processing|Generation)Speed: {_N} ?T/s\s*$")
 _WEBUI = re.compile(rf"Output generated in {_N} seconds \({_N} tokens/s, (\d{{1,7}}) tokens, context (\d{{1,8}})")
 _SERVER = re.compile(rf'"(prompt|predicted)_per_second"\s{{0,4}}:\s{{0,4}}{_N}')
 _SERVER_COUNT = re.compile(r'"(prompt|predicted)_n"\s{0,4}:\s{0,4}(\d{1,8})')
@@ -43,6 +44,8 @@ def _rates(line: Line, counts: dict[str, int]) -> list[tuple[str, str, int | Non
     text = line.text
     if match := _CLI.search(text):
         return [("prefill", match.group(1), None, 0), ("decode", match.group(2), None, 0)]
+    if match := _KOBOLD_BENCH.match(text.strip()):
+        return [("prefill" if match.group(1) == "Processing" else "decode", match.group(2), None, 0)]
     if match := _WEBUI.search(text):
         # Its time holds the prompt's as well: with a long prompt this is less than the decode rate.
         return (

@@ -12,8 +12,8 @@ from pvekit.inference.reports.lines import Line, Text
 from pvekit.inference.reports.prose import knobs
 
 _RATE = re.compile(
-    r"(?:tokens?|toks?|t) ?(?:/|per) ?s(?:ec(?:ond)?)?\b|\btps\b|\b(?:token )?generation(?: speed)?\b|\beval rate\b"
-    r"|^(?:tg|decode)\b",
+    r"(?:tokens?|toks?|t) ?(?:/|per) ?s(?:ec(?:ond)?)?\b|\btps\b|\btoken generation(?: speed)?\b|\beval rate\b"
+    r"|^(?:tg|decode|generation)\b",
     re.IGNORECASE,
 )
 _TIME = re.compile(r"\b(?:time|ms)(?: ?/ ?| per )tok(?:en)?\b", re.IGNORECASE)

@@ -43,15 +43,24 @@ _NO_GPU = re.compile(
 )
 
 
+_UNMISTAKABLE = re.compile(
+    r"CUDA error: no kernel image is available|\bno kernel image is available for execution",
+    re.IGNORECASE,
+)
+"""What nobody writes but a program, also where a person quotes it."""
+
+
 def read(text: Text, found: Found) -> None:
     """Keep lines that a program printed; a person's sentence about an error is prose."""
     for line in text.lines:
-        if _ERRORS.search(line.text) is None or _SERIOUS.search(line.text.strip()) is None:
+        quoted = _UNMISTAKABLE.search(line.text) is not None and _SERIOUS.search(line.text.strip()) is None
+        if _ERRORS.search(line.text) is None or (_SERIOUS.search(line.text.strip()) is None and not quoted):
             continue
         if "libnvcuda" in line.text or "ggml_backend_load_best: failed to enumerate" in line.text:
             continue
         found.error(line)
-        found.take(line)
+        if not quoted:
+            found.take(line)
         if _NO_GPU.search(line.text):
             found.say("guest.gpu_backend", False, line)
         elif "no kernel image" in line.text:

@@ -12,7 +12,7 @@ from itertools import islice
 
 from pvekit.inference.reports.found import Found, ModelSeen
 from pvekit.inference.reports.lines import Line, Text
-from pvekit.inference.reports.prose import machine, memory, speeds, states
+from pvekit.inference.reports.prose import boxes, machine, memory, signs, speeds, states
 from pvekit.inference.reports.prose.clauses import Clause, split
 
 _PRINTED = re.compile(
@@ -41,6 +41,8 @@ def _lines(text: Text, found: Found) -> Iterator[Line]:
 def _sentence(clauses: tuple[Clause, ...], last: ModelSeen | None, found: Found) -> ModelSeen | None:
     for clause in clauses:
         machine.read(clause, found)
+        boxes.read(clause, found)
         memory.read(clause, found)
         states.read(clause, found)
+    signs.read(clauses, found)
     return speeds.read(clauses, last, found)

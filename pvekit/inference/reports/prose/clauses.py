@@ -13,25 +13,28 @@ _CLAUSE = re.compile(
     r",\s+(?=(?:but|while|whereas|and|when|with|where|which|so|however|vs|instead|compared|then"
     r"|the|a|an|this|although|though|yet|or|on|in|using|without|after|even|my|i|it)\b)"
     r"|\s+(?=(?:but|while|whereas|versus|vs\.?|instead of|rather than|compared (?:to|with)"
-    r"|as opposed to|although|though|however)\s)|\s+(?=\()|(?<=\))\s+"
+    r"|as opposed to|although|though|however)\s)|\s+(?=\((?!\d{1,3}(?:\.\d)?[bB]\b|[Qq]\d))"
+    r"|(?<=\))(?<![\dA-Z][bB]\))\s+"
     r"|\s+(?=and (?:with|on|in|when|my|the|i|after|without)\b)|,\s+(?=[^,]{0,60}\d[^,]{0,20}(?:t/s|tok))",
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(
-    r"\b(?:should|expect\w*|supposed|theoretical\w*|ought|could (?:be|get|reach|do)|would(?: be"
+    r"\b(?:should|expect\w*|supposed|theoretical\w*|ought|could (?:be|get|reach|do)"
+    r"|would(?! (?:only )?(?:generate|produce|output|run at))(?: be"
     r"| get| like| have| expect)?|claim\w*|advertis\w+|others?"
     r"|other (?:people|users)|people|someone|somebody|reddit|online|youtube|videos?|reviews?"
     r"|according to|hop(?:e|ed|ing)|compared|instead of|rather than|as opposed"
     r"|friend'?s?|my (?:own )?(?:phone|other)|similar (?:machine|server|setup|hardware)"
     r"|estimated?|calculat\w+|versus|vs\.?|upgrade|planning|thinking (?:of|about)"
-    r"|consider\w*|buy\w*|if i|ideal\w*|colleague\w*)\b",
+    r"|consider\w*|buy\w*|if i (?:had|could|get|got|buy|bought|add|were|used|upgrade\w*)|ideal\w*|colleague\w*)\b",
     re.IGNORECASE,
 )
 _OTHER_STATE = re.compile(
     r"\b(?:used to|previously|yesterday|last week|old(?:er)? version|on bare[- ]?metal"
     r"|bare[- ]?metal (?:i|it|gets|gives)|natively|outside (?:of )?(?:the |a )?vm|on the host"
     r"|directly on|normally|usually|reference|need|want(?:ed)?|target|posts?|(?:on|under"
-    r"|in) windows|windows (?:gets|does)|before (?:the|that|this|i)|was (?:getting|at))\b",
+    r"|in) windows|windows (?:gets|does)|before (?:the|that|this|i)"
+    r"|was (?:getting|at)(?=[^.]*\b(?:before|then|until|earlier|previously|now)\b))\b",
     re.IGNORECASE,
 )
 """What makes a speed one of another time or place, and no fact untrue."""
@@ -61,9 +64,20 @@ class Clause:
     sentence: str
 
 
+_ASKS = re.compile(
+    r"^\W*(?:(?:so|and|or|but|also)\W+)?(?:is|are|was|does|do|did|could|can|should|would|will|has|have|am)\b",
+    re.IGNORECASE,
+)
+
+
+def asks(sentence: str) -> bool:
+    """Return whether a sentence asks if something is so; one that asks why it is so says that it is."""
+    return sentence.rstrip(" \"')*").endswith("?") and _ASKS.match(sentence) is not None
+
+
 def split(line: Line) -> Iterator[tuple[Clause, ...]]:
     """Return the clauses of each sentence of a line."""
-    text = re.sub(r"`|\*\*", "", line.text)
+    text = re.sub(r"`|\*\*|(?<!\S)_(?=\w)|(?<=\w)_(?!\S)", "", line.text)
     for sentence in _SENTENCE.split(text):
         if sentence and sentence.strip():
             parts = [part for part in _CLAUSE.split(sentence) if part and part.strip()]

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 _THREADS = re.compile(
-    r"(?:^|[\s(])(?:-t|--threads)[ =](\d{1,3})\b|\b(?:num_threads?|n_threads|threads?)\s{0,2}(?:="
+    r"(?:^|(?<!dmidecode)(?<!lspci)(?<!timeout)[\s(])(?:-t|--threads)[ =](\d{1,3})\b|\b(?:num_threads?"
+    r"|n_threads|threads?)\s{0,2}(?:="
     r"|:|set to|of|at|is)\s{0,2}(\d{1,3})\b|\b(\d{1,3})[ -](?:cpu )?threads?\b(?! \w* ?per)",
     re.IGNORECASE,
 )
@@ -17,17 +18,18 @@ _SPEC_BEHIND = re.compile(
 _CPU = re.compile(r"(?:xeon|epyc|ryzen|core|i\d-\d|E5|E7|threadripper|v[2345])\S{0,12}[ (,]{0,3}$", re.IGNORECASE)
 _LAYERS = re.compile(
     r"\b(?:num_gpu|n_gpu_layers|ngl|-ngl|--n-gpu-layers|gpu layers?|gpulayers"
-    r"|layers? offloaded)\s{0,2}(?:=|:|set to|of|at|is|to)?\s{0,2}(\d{1,3})\b"
+    r"|layers? offloaded)\s{0,2}(?:=|:|set to|of|at|is|to)?\s{0,2}(\d{1,7})\b"
     r"|\b(?:only |just )?(\d{1,3})(?: ?(?:/|of|out of) ?\d{1,3})? (?:\w+ )?layers? (?:were |are "
     r"|is |get |got |being |could be |fit |went )?(?:offloaded|on(?:to)? (?:the |my )?(?:gpu|card"
-    r"|p\d+|rtx|gtx|vram)|in (?:the )?(?:gpu|vram)|to (?:the |my )?(?:gpu|card|vram|p\d+|rtx|gtx))"
+    r"|p\d+|rtx|gtx|vram)|in(?:to)? (?:the )?(?:gpu|vram)|to (?:the |my )?(?:gpu|card|vram|p\d+|rtx|gtx))"
     r"|\boffload(?:s|ed|ing)? (?:only |just |about )?(\d{1,3})(?: ?(?:/|of|out of) ?\d{1,3})? layers?",
     re.IGNORECASE,
 )
 _ONLY_CPU = re.compile(
     r"\bcpu[ -]?only\b|\bonly (?:on )?(?:the )?cpu\b|\bpure cpu\b|\bwithout (?:the |a "
     r"|any )?gpu\b|\bno gpu\b(?! (?:util|usage|load|activ))|\b100 ?% cpu\b(?!.{0,12}(?:util|usage"
-    r"|load|on))|\bgpu: ?none\b|\bcpu inference\b|\bjust (?:the )?cpu\b|\bon cpu alone\b",
+    r"|load|on))|\bgpu: ?none\b|\bcpu inference\b|^\W*on (?:the |my |an? )?(?:intel |amd )?cpu\b"
+    r"|\bjust (?:the )?cpu\b|\bon cpu alone\b",
     re.IGNORECASE,
 )
 _ON_CARD = re.compile(

@@ -9,12 +9,18 @@ from pvekit.inference.reports.found import SAID, Found, Part
 from pvekit.inference.reports.prose.clauses import Clause, about_vm
 
 _CORES = re.compile(
-    r"\b(\d{1,3})[ -]?(?:physical |real )?(?:cores?|c)\b ?(?:/|,|and|&|\+|\()? ?(\d{1,3})? ?(?:threads?|t\b)?",
+    r"\b(\d{1,3})[ -]?(?:physical |real )?(?:cores?\b|c(?= ?/ ?\d{1,3} ?t\b)) ?(?:/|,|and|&|\+"
+    r"|\()? ?(\d{1,3})? ?(?:threads?|t\b)?",
+    re.IGNORECASE,
+)
+_SOCKETS = re.compile(
+    r"\b(\d|one|two|four) sockets?,? (?:(?:and|with|of|x) )?(\d{1,2}) (?:v?cpus?|cores) (?:each|per socket)\b",
     re.IGNORECASE,
 )
 _VCPUS = re.compile(
     r"\b(\d{1,3}) ?(?:v-?cpus?|v-?cores?|virtual (?:cpus?|cores?))\b|\b(?:gave|given|give"
     r"|assign\w*|allocat\w*|has|have|with|got)(?: \w+){0,4} (\d{1,3}) (?:cpu )?(?:cores?|cpus?)\b"
+    r"|\blimited to (\d{1,3}) (?:cpu )?(?:cores?|cpus?)\b"
     r"|\b(\d{1,3}) (?:cpu )?(?:cores?|cpus?) (?:are )?(?:assigned|allocated|given|passed"
     r"|for the vm|to the vm)",
     re.IGNORECASE,
@@ -86,7 +92,10 @@ def read(clause: Clause, found: Found) -> None:
 def _cores(clause: Clause, found: Found) -> None:
     text = clause.text
     virtual = _VM.search(clause.sentence) is not None
-    if (match := _VCPUS.search(text)) and (match.group(1) or virtual):
+    if virtual and (match := _SOCKETS.search(text)):
+        found.say("host.vcpus", (numbers.word(match.group(1)) or 1) * int(match.group(2)), clause.line, SAID)
+        return
+    if (match := _VCPUS.search(text)) and (match.group(1) or match.group(3) or virtual):
         count = int(next(one for one in match.groups() if one))
         found.say("host.vcpus", count, clause.line, SAID)
         return

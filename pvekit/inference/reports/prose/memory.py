@@ -12,7 +12,9 @@ _WORD = r"single|dual|two|triple|quad|four|six|hexa|eight|octa|twelve|sixteen|\d
 _CAPACITY = re.compile(
     r"\b(\d{1,4}) ?(GB|GiB|TB|G)(?: (?:of|total"
     r"|x \w+))?(?: \w{1,12}){0,2}? ?(?:\(?(?:LP)?DDR[2345]\w?|(?<!V)RAM\b|memory\b(?! bandwidth)"
-    r"|ECC|RDIMM|DIMMs?)|\b(?<!V)(?:RAM|memory)(?: is)?[:=]? ?(\d{1,4}) ?(GB|GiB|TB|G)\b",
+    r"|(?:[\w-]{1,12} ){0,2}(?:laptop|notebook|machine|macbook|mac|desktop|workstation|server|box|mini pc)\b"
+    r"|ECC|RDIMM|DIMMs?)|\b(?<!V)(?<!GPU )(?<!video )(?<!graphics )(?:RAM"
+    r"|memory)(?: is)?[:=]? ?(\d{1,4}) ?(GB|GiB|TB|G)\b",
     re.IGNORECASE,
 )
 _MODULES = re.compile(r"\b(\d{1,2}) ?[x×*] ?(\d{1,3}) ?(?:GB|GiB|G)\b", re.IGNORECASE)
@@ -28,11 +30,29 @@ _SPEED = re.compile(
     r"|ECC|RDIMM|dimm)|\b(?:RAM|memory|DIMMs?|modules)\b[^.]{0,30}?\b(\d{3,5}) ?(?:MT/s|MTs|MHz)",
     re.IGNORECASE,
 )
+_OF_GPU = re.compile(r"\b(?:shared|dedicated) (?:gpu |video )?memory|\bgpu memory\b", re.IGNORECASE)
+_OTHER_SIZE = re.compile(r"\b(?:file|model|gguf|weights|disk|ssd|hdd|nvme|storage|vram|gpu)\b", re.IGNORECASE)
+_IN_USE = re.compile(
+    r"\b(?:us(?:es?|ing|age)|is used|are used|tak(?:es|ing)|consum\w+|needs?|requir\w+|at least|wants?"
+    r"|only allocat\w+)\b",
+    re.IGNORECASE,
+)
 _PC = re.compile(r"\bPC([34])L?-(\d{4,5})\b")
 _CHANNELS = re.compile(rf"\b({_WORD})[ -]?(?:memory |ddr\d )?channels?\b", re.IGNORECASE)
 _OF = re.compile(
     r"\b(one|two|three|four|six|\d{1,2}) ?(?:of|/|out of) ?(?:the )?(two|three|four|six|eight"
     r"|twelve|\d{1,2}) (?:memory )?channels?\b",
+    re.IGNORECASE,
+)
+_SLOTS = re.compile(
+    rf"\b({_WORD}) ?(?:of|/|out of) ?(?:the |my )?(?:{_WORD}) (?:dimm |memory |ram )?slots?\b"
+    r"(?! (?:are |is )?(?:free|empty))",
+    re.IGNORECASE,
+)
+_FILLED = re.compile(
+    rf"\bonly (?:filled|populated|used?|using|have|installed) ({_WORD}) of (?:them|those|these|the)\b"
+    rf"|\bonly (?:filled|populated) ({_WORD})\b|\b({_WORD}) (?:of them|channels?) (?:are |is )?(?:empty"
+    rf"|unpopulated)\b(?!.)",
     re.IGNORECASE,
 )
 _ABLE = re.compile(
@@ -84,11 +104,18 @@ def _modules(clause: Clause, found: Found) -> None:
     elif match := _STICKS.search(text):
         count_ = numbers.word(match.group(1).lower().removeprefix("a "))
         found.say("memory.modules", count_, clause.line, SAID)
+    elif match := _SLOTS.search(text):
+        found.say("memory.modules", numbers.word(match.group(1)), clause.line, SAID)
     if match := _CAPACITY.search(text):
         amount, unit = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
         value = int(amount) * 1024 ** (4 if unit.upper() == "TB" else 3)
         side = "guest.memory" if about_vm(clause) or _VM.search(text) else "memory.capacity"
         before = text[max(0, match.start() - 4) : match.start()]
+        if _OF_GPU.search(text):
+            return
+        around = text[max(0, match.start() - 30) : match.end() + 16]
+        if _OTHER_SIZE.search(match.group()) or _IN_USE.search(around):
+            return
         if not re.search(r"[x×*] ?$", before) and value >= 1024**3:
             found.say(side, value, clause.line, SAID)
 
@@ -99,8 +126,11 @@ def _channels(clause: Clause, found: Found) -> None:
         found.say("host.populated_channels", numbers.word(match.group(1)), clause.line, SAID)
         found.say("host.channels", numbers.word(match.group(2)), clause.line, SAID)
         return
+    if filled := _FILLED.search(text):
+        many = numbers.word(next(one for one in filled.groups() if one))
+        found.say("host.populated_channels", many, clause.line, SAID)
     match = _CHANNELS.search(text)
-    if match is None:
+    if match is None or (filled and _ABLE.search(text) is None and filled.start() <= match.start() < filled.end()):
         return
     count = numbers.word(match.group(1))
     if count is None or not 1 <= count <= 24:

@@ -20,7 +20,9 @@ _RATE = re.compile(
 )
 _INVERSE = re.compile(
     rf"(?P<bound>more than|over|>)? ?(?P<n>{_N[1:-1]}) ?(?P<unit>ms|milliseconds?|s|secs?|seconds?"
-    rf"|min|minutes?) ?(?:/|per|for (?:each|every|a|one|1)|a|each) ?(?:token|tok)\b"
+    rf"|min|minutes?) ?(?:/|per|for (?:each|every|a|one|1)|a|each) ?(?:(?:inference|generated|output|eval"
+    rf"|response) )?(?:token|tok)\b"
+    rf"|\btoken time:? (?P<n3>{_N[1:-1]}) ?(?P<unit3>ms|s)\b"
     rf"|(?:a|one|1|each|every) token (?:every|per|takes|in|each) (?:~|about "
     rf"|around )?(?P<n2>{_N[1:-1]})? ?(?P<unit2>ms|s|secs?|seconds?|minutes?)\b",
     re.IGNORECASE,
@@ -28,7 +30,7 @@ _INVERSE = re.compile(
 _MINUTE = re.compile(rf"{_N} ?(?:tokens?|toks?) ?(?:/|per|a) ?min(?:ute)?\b", re.IGNORECASE)
 _PREFILL = re.compile(
     r"\b(?:prompts?(?: (?:processing|eval\w*|ingest\w*|speed|rate))?|prefill\w*|pre-fill"
-    r"|pp\d{0,5}|ingest\w*|input|(?:context|prompt) processing)\b",
+    r"|prompt_\w+|pp\d{0,5}|ingest\w*|input|(?:context|prompt) processing)\b",
     re.IGNORECASE,
 )
 _DECODE = re.compile(
@@ -74,8 +76,8 @@ def speeds(text: str) -> Iterator[Speed]:
     for match in _INVERSE.finditer(text):
         if any(rate.start() < match.end() and match.start() < rate.end() for rate in rates):
             continue
-        value = match.group("n") or match.group("n2") or "1"
-        unit = (match.group("unit") or match.group("unit2")).lower()
+        value = match.group("n") or match.group("n3") or match.group("n2") or "1"
+        unit = (match.group("unit") or match.group("unit3") or match.group("unit2")).lower()
         seconds = numbers.number(value) * (
             0.001 if unit.startswith(("ms", "milli")) else 60 if unit.startswith("min") else 1
         )

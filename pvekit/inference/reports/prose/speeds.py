@@ -50,12 +50,43 @@ def read(clauses: tuple[Clause, ...], last: ModelSeen | None, found: Found) -> M
             )
             if spoken:
                 meant, turn = replace(spoken[turn % len(spoken)], seen=clause.line.seen()), turn + 1
+            meant = _typed(meant, around(clause, before), after if not before.strip() else "")
             near = own if len(speeds) == 1 else knobs.either(knobs.of(before), knobs.of(after))
-            near = _carded(near, before if before.strip() else after)
+            near = _placed(_carded(near, before if before.strip() else after), around(clause, before))
             near = near.over(whole if count == 1 else pending.over(device))
             _keep(speed, before, after, clause, near, meant, found)
             pending = knobs.Knobs()
     return last
+
+
+_PLACE = re.compile(
+    r".*\b(?:on|with|using|via|to run on) (?:the |my |an? |only |just |pure )?(?:\w+ )?(cpu|gpu)(?: only| alone)?\b"
+    r"[^.]{0,24}$",
+    re.IGNORECASE,
+)
+
+
+def around(clause: Clause, before: str) -> str:
+    """Return what stands before a speed: in its clause, and before that in its sentence."""
+    if before.strip(" ("):
+        return before
+    return clause.sentence[: max(0, clause.sentence.find(clause.text))]
+
+
+def _placed(near: knobs.Knobs, before: str) -> knobs.Knobs:
+    """Return the knobs with the device that is named right before a speed."""
+    match = _PLACE.search(before[-60:])
+    if near.device is not None or near.gpu_layers is not None or match is None:
+        return near
+    return replace(near, device=match.group(1).lower())
+
+
+def _typed(meant: ModelSeen | None, before: str, after: str) -> ModelSeen | None:
+    """Return the model in the quantisation that is named right beside a speed, where it is another one."""
+    exact = names.quant(before[-40:]) or names.quant(after[:20])
+    if meant is None or not exact or exact == meant.quant:
+        return meant
+    return replace(meant, quant=exact, guessed=False, bytes=None)
 
 
 def _carded(near: knobs.Knobs, text: str) -> knobs.Knobs:
@@ -130,6 +161,12 @@ def _keep(
     if speed.bound:
         found.say(f"bound.{phase}", float(speed.rate), clause.line, SAID)
         return
+    # What stands before the speed in its sentence, up to another speed.
+    head = clause.sentence[: max(0, clause.sentence.find(clause.text))]
+    head = clause.text if any(True for _ in speeds_of(head)) else f"{head} {clause.text}"
+    beside = [name for _, _, name, _ in parts.cpus(head)] + [name for _, _, name, *_ in parts.gpus(head)]
+    if beside and 0 < speed.rate < 1e7:
+        found.about[len(found.runs)] = tuple(beside)
     found.run(
         Run(
             phase, speed.rate, samples=speed.samples, threads=near.threads, gpu_layers=near.gpu_layers,

@@ -6,7 +6,7 @@ import re
 
 from pvekit.inference.hardware import Isa
 from pvekit.inference.reports.found import SAID, Found
-from pvekit.inference.reports.prose.clauses import Clause
+from pvekit.inference.reports.prose.clauses import Clause, asks
 
 _VM = re.compile(
     r"\bvm ?[:=]|\bvm on (?:proxmox|esxi|pve|kvm)\b|\b(?:in|inside|on|within|into|to) (?:a|an|my"
@@ -47,6 +47,8 @@ _NO_AVX = re.compile(
 _BOTH = re.compile(
     r"\bAVX(?: ?(?:,|/|or|and|nor) ?)AVX2\b|\bno avx(?: at all| whatsoever)?\b(?!2|-| ?512)|\bonly sse", re.IGNORECASE
 )
+_BUILD = re.compile(r"\b(?:built|builds?|compil\w+|wheels?|binar\w+|package[sd]?|docker image)\b", re.IGNORECASE)
+"""Then it is about a program, and says nothing of the system."""
 _AVX2 = re.compile(
     r"\b(?:has|have|with|supports?|shows?|sees?|reports?|flags?|exposes?"
     r"|lists?)\b[^.;]{0,40}?\bAVX2\b|\bAVX2 (?:is |flag )?(?:present|enabled|available|supported"
@@ -64,6 +66,17 @@ _SWAP_USED = re.compile(
     r"| used)?(?: is| at|:)? (\d{1,4}(?:\.\d)?) ?(GB|GiB|MB) used",
     re.IGNORECASE,
 )
+_DISK_READ = re.compile(
+    r"\b(?:read\w*|disk|swap|i/o|io)\b[^.]{0,60}?\b(\d{1,5}(?:\.\d{1,2})?) ?(MB|MiB|GB|GiB)/s(?:ec)?\b"
+    r"|\b(\d{1,5}(?:\.\d{1,2})?) ?(MB|MiB|GB|GiB)/s(?:ec)? (?:of )?(?:disk )?(?:reads?|reading|read i/o)\b",
+    re.IGNORECASE,
+)
+_A_DISK = re.compile(r"\b(?:disk|ssd|nvme\w*|hdd|drive|swap|sd[a-z])\b", re.IGNORECASE)
+_NOT_READ = re.compile(
+    r"\b(?:sequential|boasts?|limit|max\w*|rated|up to|capable|benchmark|hdparm|bandwidth|ram|memory|pcie?"
+    r"|hits? \w+ gpu)\b",
+    re.IGNORECASE,
+)
 _NEGATED = re.compile(r"\b(?:no|not|isn'?t|doesn'?t|never|without|n't|nor)\b[^.,]{0,20}$", re.IGNORECASE)
 _LIES = r"\b(?:model\w*|weights|gguf|ollama|blobs?|stored|sits?|lies?|lives?|vm disk|virtual disk)\b[^.]{0,60}"
 _DISK = (
@@ -79,11 +92,19 @@ _GOVERNOR = re.compile(r"\b(powersave|performance|ondemand|schedutil|conservativ
 _GOVERNED = re.compile(r"\b(?:governor|scaling|cpupower|cpufreq)\b", re.IGNORECASE)
 _THROTTLE = re.compile(r"\b(?:thermal(?:ly)? )?throttl(?:e[sd]?|ing)\b|\bPROCHOT\b", re.IGNORECASE)
 _HEAT = re.compile(
-    r"\b(?:cpu|temps?|temperatures?|package|tctl|cores?)\b[^.]{0,40}?\b(\d{2,3}) ?(?:°|º|deg\w*)? ?C\b", re.IGNORECASE
+    r"\b(?:cpu|temps?|temperatures?|package|tctl|cores?)\b[^.]{0,40}?\b(\d{2,3}) ?(?:°|º|deg\w*)? ?C\b"
+    r"|\b(?:reach\w*|hits?|hitting|climbs?|goes up|up) (?:to )?(?:about |around |~)?(\d{2,3}) ?(?:°|º|deg\w*)? ?C\b",
+    re.IGNORECASE,
 )
 _STEAL = re.compile(
     r"\b(\d{1,3}(?:\.\d)?) ?% (?:cpu )?steal\b|\bsteal(?: time)?(?: is| of| at| around"
-    r"|:)? ?(?:about |around |~)?(\d{1,3}(?:\.\d)?) ?%",
+    r"|:)? ?(?:about |around |~)?(\d{1,3}(?:\.\d)?) ?%|\b(\d{1,3}(?:\.\d)?) ?% st\b",
+    re.IGNORECASE,
+)
+_LOAD = re.compile(
+    r"\bload(?: average)?(?: is| of|:)? ?(?:about |around "
+    r"|~)?(\d{1,3}(?:\.\d{1,2})?)\b[^.%]{0,20}\b(?:on the (?:host|node)|host|node)\b"
+    r"|\b(?:host|node)(?:'s)? load(?: average)?(?: is| of|:)? ?(\d{1,3}(?:\.\d{1,2})?)\b",
     re.IGNORECASE,
 )
 _KSM = re.compile(r"\bKSM(?: is)?(?: sharing| shar\w+)?[^.\d]{0,20}(\d{1,4}(?:\.\d{1,2})?) ?(?:GB|GiB)", re.IGNORECASE)
@@ -108,7 +129,14 @@ _NO_BACKEND = re.compile(
     r"\b(?:doesn'?t|does not|didn'?t|isn'?t|not|never|can'?t|won'?t) (?:\w+ ){0,2}?(?:use|using"
     r"|used|detect\w*|see|find|found|recogni[sz]\w*|utili[sz]\w*) (?:\w+ ){0,3}?gpu\b"
     r"|\bgpu (?:is |was )?(?:not|isn'?t|never|wasn'?t) (?:\w+ )?(?:used|detected|found|seen"
-    r"|recogni[sz]ed|utili[sz]ed)|\bfalls? back to (?:the )?cpu\b",
+    r"|recogni[sz]ed|utili[sz]ed)|\bfalls? back to (?:the )?cpu\b"
+    r"|\b(?:always|still|only|just|instead) +(?:uses?|using|runs?(?: only)? on|running(?: only)? on|runs? off) +"
+    r"(?:the |my )?cpu\b(?! (?:and|threads?|cores?))|\b(?:uses?|using|runs? on|running on) (?:the |my )?cpu instead\b"
+    r"|\bgpu (?:just )?(?:sits?|is|stays?) idle\b"
+    r"|\b(?:running|runs?|run) on (?:the )?cpu (?:instead|and not|rather)|\bnot (?:being )?offload\w* to (?:the )?gpu\b"
+    r"|\bonly (?:the )?cpu (?:is |gets )?(?:being )?used\b|\bcpu (?:is )?used instead\b|\bno gpu (?:usage"
+    r"|utili[sz]ation|activity)\b|\bgpu (?:usage|utili[sz]ation|load)"
+    r" (?:stays?|is|remains|at|sits)(?: \w+){0,2} 0 ?%|\b0 ?% gpu\b|\bgpu[- ]?(?:at|is) 0 ?%",
     re.IGNORECASE,
 )
 
@@ -119,8 +147,9 @@ def read(clause: Clause, found: Found) -> None:
         return
     _virtual(clause, found)
     _instructions(clause, found)
-    _pressure(clause, found)
-    _power(clause, found)
+    if not asks(clause.sentence):
+        _pressure(clause, found)
+        _power(clause, found)
     text, line = clause.text, clause.line
     for kind, pattern in _DISK:
         if pattern.search(text):
@@ -136,7 +165,7 @@ def read(clause: Clause, found: Found) -> None:
         value = value * 1024 if match.group(2) else value
         if value >= 256:
             found.say("guest.context", value, line, SAID)
-    if _NO_BACKEND.search(text):
+    if _NO_BACKEND.search(text) and not asks(clause.sentence):
         found.say("said.no_gpu_used", True, line, SAID)
 
 
@@ -162,7 +191,7 @@ def _virtual(clause: Clause, found: Found) -> None:
 
 def _instructions(clause: Clause, found: Found) -> None:
     text = clause.text
-    if match := _NO_AVX.search(text):
+    if (match := _NO_AVX.search(text)) and not _BUILD.search(text):
         none = _BOTH.search(text) is not None or not (match.group(1) or match.group(2))
         # Without AVX2 it may still have AVX: the widest that it can be.
         found.say("guest.isa", Isa.SSE42 if none else Isa.AVX, clause.line, SAID)
@@ -177,8 +206,14 @@ def _pressure(clause: Clause, found: Found) -> None:
     if match := _SWAP_USED.search(text):
         amount, unit = (match.group(1), match.group(2)) if match.group(1) else (match.group(3), match.group(4))
         found.say("guest.swap_used", round(float(amount) * 1024 ** (2 if unit.upper() == "MB" else 3)), line, SAID)
+    match = _DISK_READ.search(text)
+    if match and _A_DISK.search(text) and not _NOT_READ.search(text):
+        scale = 1000 if (match.group(2) or match.group(4)).upper().startswith("G") else 1
+        found.say("guest.disk_read", float(match.group(1) or match.group(3)) * scale, line, SAID)
     if match := _STEAL.search(text):
-        found.say("guest.steal_percent", float(match.group(1) or match.group(2)), line, SAID)
+        found.say("guest.steal_percent", float(next(one for one in match.groups() if one)), line, SAID)
+    if match := _LOAD.search(text):
+        found.say("load.host", float(match.group(1) or match.group(2)), line, SAID)
     if match := _KSM.search(text):
         found.say("host.ksm_sharing", round(float(match.group(1)) * 1024**3 / 4096), line, SAID)
     if match := _BALLOON.search(text):
@@ -193,7 +228,7 @@ def _power(clause: Clause, found: Found) -> None:
         found.say("host.governor", "powersave", line, SAID)
     if match := _THROTTLE.search(text):
         before = text[max(0, match.start() - 30) : match.start()]
-        if not re.search(r"\bgpu\b", text, re.IGNORECASE):
+        if not re.search(r"\bgpu\b|throttled ?[=:] ?(?:0x|no\b|0)", text, re.IGNORECASE):
             found.say("host.throttled", _NEGATED.search(before) is None, line, SAID)
-    if match := _HEAT.search(text):
-        found.say("host.temperature", float(match.group(1)), line, SAID)
+    if (match := _HEAT.search(text)) and not re.search(r"\b(?:gpu|card|vram|hotspot|junction)\b", text, re.IGNORECASE):
+        found.say("host.temperature", float(match.group(1) or match.group(2)), line, SAID)
