@@ -38,10 +38,14 @@ def start(port: int, hollow: bool, nodes: tuple[str, ...]) -> None:
 def stop(guests: bool) -> None:
     """Stop the node. Guests go on unless --guests is given."""
     from pvekit.lab import control
+    from pvekit.workflows.lab import look
     from pvekit.workflows.places import lab_state
 
+    found = None if guests else look(lab_state())
+    running = [guest for guest in found.guests if guest.state == "running"] if found and not found.hollow else []
     stopped = control.stop(lab_state(), guests=guests)
-    click.echo("stopped" if stopped else "was not running")
+    go_on = f"; guests that go on: {len(running)} (pvekit lab stop --guests stops them)" if running else ""
+    click.echo(f"stopped{go_on}" if stopped else "was not running")
 
 
 @command.command()
