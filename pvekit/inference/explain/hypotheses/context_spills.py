@@ -9,6 +9,7 @@ from __future__ import annotations
 from pvekit.inference.explain.case import Case
 from pvekit.inference.explain.offload import fitting
 from pvekit.inference.explain.weighed import Side, Weighed, because
+from pvekit.inference.hardware import GpuClass
 
 TITLE = "the context's cache does not fit on the card"
 SIDE = Side.GPU
@@ -40,6 +41,8 @@ def judge(case: Case) -> Weighed | None:
     room = fitting(case, cache=False)
     if room is None or case.demand.held > room:
         return None
+    if context is None and not evidence and all(gpu.kind is GpuClass.APPLE for gpu in case.seen.hardware.gpus):
+        return None  # its memory is the machine's own: what does not fit there is swapped
     if context is None:
         return Weighed((0.03, 0.8), None, tuple(evidence), ("guest.context",), factor=None)
     cache = case.demand.cache(context)

@@ -31,6 +31,10 @@ def judge(case: Case) -> Weighed | None:
     ):
         return None
     part = _part(case)
+    apple = cards and all(card.kind is GpuClass.APPLE for card in case.seen.hardware.gpus)  # type: ignore[union-attr]
+    container = case.sign("in_container") if apple else None
+    if container:
+        part = part[0] * 0.1, part[1]  # an image for x86 is emulated there
     # Where the driver is known to be the reason, the driver is the cause.
     pascal = pascal_driver.judge(case)
     deeper = [because("the driver explains why", -2.5)] if pascal is not None and pascal.state else []
@@ -52,10 +56,8 @@ def judge(case: Case) -> Weighed | None:
     if used or any(run.device == "gpu" for run in case.decodes):
         return Weighed(None, False, (because("layers lie on the card", -9.0, case.where("guest.gpu_layers")),))
     evidence = [because("the driver's library did not answer", 2.0, failed)] if failed else []
-    apple = cards and all(card.kind is GpuClass.APPLE for card in case.seen.hardware.gpus)  # type: ignore[union-attr]
-    if apple and (container := case.sign("in_container")):
+    if container:
         evidence.append(because("a container on a Mac has no way to its GPU", 3.0, container))
-        part = part[0] * 0.1, part[1]  # an image for x86 is emulated there
     if case.guest.gpu_busy_percent is not None:
         busy = case.guest.gpu_busy_percent
         if busy < 5 and case.too_large:
