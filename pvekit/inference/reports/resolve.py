@@ -168,6 +168,8 @@ def cpu_name(name: str) -> str:
         if re.fullmatch(r"[123]9[2-9]0(?:X|WX)|[12]950X", model) and model != "3950X":
             return f"Threadripper {model}"
         return f"Ryzen {_AMD_GRADE.get(amd[3], '5')} {model}"
+    if re.fullmatch(r"M[1-6](?: (?:Pro|Max|Ultra))?", name):
+        return f"Apple {name}"
     if name.lower() == "orange pi 5":
         return "RK3588"
     return re.sub(
