@@ -7,7 +7,7 @@ Windows, the driver moves them there unasked).
 from __future__ import annotations
 
 from pvekit.inference.explain.case import Case
-from pvekit.inference.explain.offload import fitting
+from pvekit.inference.explain.offload import fitting, partly
 from pvekit.inference.explain.weighed import Side, Weighed, because
 from pvekit.inference.hardware import GpuClass
 
@@ -35,6 +35,12 @@ def judge(case: Case) -> Weighed | None:
     if case.guest.gpu_short == "cache":
         words = "the weights fit on the cards, and not together with cache and buffers"
         return Weighed((0.05, 0.8), True, (*evidence, because(words, 2.5, case.where("guest.gpu_short"))), factor=None)
+    if (part := partly(case)) is not None and part.cache is not None:
+        # With a cache as large as the weights, a shorter context would make room for many more layers.
+        share = part.cache / max(1, part.weights)
+        weight = 2.5 if share > 0.7 else 1.2 if share > 0.35 else -1.0
+        evidence.append(because(part.words, weight, case.where("guest.gpu_layers")))
+        return Weighed((0.03, 0.8), None, tuple(evidence), ("the card's memory",), factor=None)
     if case.demand is None or not (case.seen.hardware and case.seen.hardware.gpus):
         return Weighed((0.1, 0.8), None, tuple(evidence), ("guest.context",), factor=None) if evidence else None
     context = case.guest.context
