@@ -70,7 +70,7 @@ def overall(ranked: list[Judgement], main: Speed | None, faults: frozenset[str],
     best = ranked[0]
     if best.stance is Stance.CONFIRMED and best.id not in _NO_FAULT:
         return Overall.CONFIRMED
-    if main is not None and main.run.rate > _TOO_FAST * main.healthy.high:
+    if main is not None and main.run.rate > _TOO_FAST * main.said[1]:
         return Overall.UNKNOWN
     fine = sum(one.probability for one in ranked if one.id in _NO_FAULT | mild and one.stance is not Stance.REFUTED)
     fault = any(one.probability >= _FAULT for one in ranked if one.id in faults - _NO_FAULT)
@@ -88,7 +88,7 @@ def summary(answer: Overall, ranked: list[Judgement], main: Speed | None) -> str
     if main is None:
         measured = "How fast it should be cannot be said: the model or the machine is not known."
     else:
-        healthy = f"{main.healthy.low:.1f} to {main.healthy.high:.1f}"
+        healthy = f"{main.said[0]:.1f} to {main.said[1]:.1f}"
         measured = f"Measured {main.run.rate:.2f} tokens/s; this machine should do {healthy}."
     if answer is Overall.AT_LIMIT:
         return f"{measured} Nothing is wrong: {best.title}."

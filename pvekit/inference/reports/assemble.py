@@ -47,7 +47,14 @@ def assemble(found: Found, name: str) -> Observed:
         _filled(Guest, "guest", values), _filled(Host, "host", values),
         errors=tuple(found.errors), where=where, signs=_signs(found), notes=tuple(found.notes),
         expected=expected[0] if expected else None,
+        quant_guessed=demand is not None and _guessed(chosen, found),
     )  # fmt: skip
+
+
+def _guessed(chosen: model.ModelSeen | None, found: Found) -> bool:
+    """Return whether the quantisation is a guess; ollama and LM Studio take Q4_K_M where nothing else is asked for."""
+    usual = "sign.usual_quantisation" in found.facts or (chosen is not None and chosen.family == "gpt-oss")
+    return chosen is not None and not chosen.quant and not chosen.bytes and not usual
 
 
 def _signs(found: Found) -> dict[str, Seen]:

@@ -33,6 +33,9 @@ def judge(case: Case) -> Weighed | None:
     # Where the log itself says what the update did, that is the cause.
     if case.guest.gpu_backend is False or case.guest.gpu_layers == 0:
         evidence.append(because("the log says that the card is not used", -3.0, case.where("guest.gpu_backend")))
+    if case.guest.gpu_short:
+        words = "the log says that not everything found room on the card"
+        evidence.append(because(words, -2.5, case.where("guest.gpu_short")))
     layers = case.guest.gpu_layers
     if layers and case.demand is not None and layers < len(case.demand.layers):
         words = f"the log says that only {layers} layers lie on the card"
