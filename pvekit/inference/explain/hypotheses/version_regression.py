@@ -27,7 +27,9 @@ def judge(case: Case) -> Weighed | None:
     evidence = [because("an earlier version is said to be faster", 4.5, seen)]
     if same := case.sign("only_version_changed"):
         evidence.append(because("nothing else is said to have changed", 2.0, same))
-    if case.contrast is not None:
+    if measured := case.sign("versions_measured"):
+        evidence.append(because("speeds stand beside both versions, and the later one is slower", 2.0, measured))
+    elif case.contrast is not None:
         slow, fast = case.contrast
         evidence.append(because(f"{fast:g} tokens/s became {slow:g}", 1.0))
     # Where the log itself says what the update did, that is the cause.

@@ -21,7 +21,7 @@ _RATE = re.compile(
 _INVERSE = re.compile(
     rf"(?P<bound>more than|over|>)? ?(?P<n>{_N[1:-1]}) ?(?P<unit>ms|milliseconds?|s|secs?|seconds?"
     rf"|min|minutes?) ?(?:/|per|for (?:each|every|a|one|1)|a|each) ?(?:(?:inference|generated|output|eval"
-    rf"|response) )?(?:token|tok)\b"
+    rf"|response) )?(?:token|tok|(?-i:T))\b"
     rf"|\btoken time:? (?P<n3>{_N[1:-1]}) ?(?P<unit3>ms|s)\b"
     rf"|(?:a|one|1|each|every) token (?:every|per|takes|in|each) (?:~|about "
     rf"|around )?(?P<n2>{_N[1:-1]})? ?(?P<unit2>ms|s|secs?|seconds?|minutes?)\b",
