@@ -41,6 +41,9 @@ def judge(case: Case) -> Weighed | None:
     seen = case.where("guest.gpu_backend") or case.said(
         "no usable gpu", "no cuda-capable", "compiled without", "not compiled", "no kernel image"
     )
+    if case.guest.gpu_short and case.guest.gpu_layers == 0:
+        words = "by the program's own count there was no room on the card"
+        deeper.append(because(words, -3.5, case.where("guest.gpu_short")))
     if case.guest.gpu_backend is False:
         if case.too_large and not case.seen.errors:
             deeper.append(because("a model larger than the card leaves it idle most of the time", -2.0))

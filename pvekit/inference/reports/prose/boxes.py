@@ -32,7 +32,7 @@ def read(clause: Clause, found: Found) -> None:
         return
     for size, pattern in _FIXED:
         if pattern.search(clause.text):
-            found.say("host.memory", size, clause.line, SAID)
+            found.say("memory.capacity", size, clause.line, SAID)
     for isa, pattern in _PATTERNS:
         if pattern.search(clause.text):
             found.say("machine.box", isa, clause.line, SAID)
