@@ -42,7 +42,9 @@ _GPU = re.compile(
     r"(?:(?i:NVIDIA |GeForce )*(?:(?i:\b[RG]TX ?(?:PRO )?(?:A?\d{3,4})(?:[ -]?(?:Ti"
     r"|SUPER)){0,2}(?: Laptop)?(?: Max-Q)?|\bMX ?[1-4][1-5]0)\b"
 
-    r"|Jetson (?:AGX Orin|Orin(?: (?:Nano(?: Super)?|NX|AGX))?)\b|Tesla [A-Z]?\d{1,3}\w?(?:-\w+)*|Quadro [A-Z]{0,3} ?\d{3,5}\w*|TITAN \w+|Titan [XV]p?\b"
+    r"|Jetson (?:AGX Orin|Orin(?: (?:Nano(?: Super)?|NX|AGX))?)\b"
+
+    r"|Tesla [A-Z]?\d{1,3}\w?(?:-\w+)*|Quadro [A-Z]{0,3} ?\d{3,5}\w*|TITAN \w+|Titan [XV]p?\b"
     r"|GT ?\d{3,4}\b|CMP ?\d{2,3}HX)"
 
     r"|\b(?:P106(?:-\d{2,3})?|[Pp]10[24]-100|P40|P4|P100|P41?00|P[2456]000|K80|M40|M60|V100S?|T4|A2"

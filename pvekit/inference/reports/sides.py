@@ -89,7 +89,11 @@ def cards(found: Found, demand: Demand | None) -> None:
     few = found.value("knob.gpu_layers")
     few = demand is not None and isinstance(few, int) and 0 < few <= 0.3 * len(demand.layers)
     # With few layers on it, a card has little to do.
-    if said is not None and not few and not (found.facts.get("guest.gpu_backend") or found.facts.get("guest.gpu_layers")):
+    if (
+        said is not None
+        and not few
+        and not (found.facts.get("guest.gpu_backend") or found.facts.get("guest.gpu_layers"))
+    ):
         found.say("guest.gpu_backend", False, said.seen, SAID)
     _full(found, demand)
     if found.settled("host.link_under_load") is None and found.value("gpu.active") is True:

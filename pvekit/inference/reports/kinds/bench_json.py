@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pvekit.inference.observed import Run
 from pvekit.inference.reports import names
 from pvekit.inference.reports.found import Found, ModelSeen
-from pvekit.inference.reports.lines import Text
+from pvekit.inference.reports.lines import Line, Text
 
 _PAIR = re.compile(r'"([A-Za-z]\w{0,40})"\s{0,4}:\s{0,4}(?:"([^"]{0,120})"|(-?\d{1,12}(?:\.\d{1,9})?))')
 _DECODE = re.compile(
@@ -16,7 +16,9 @@ _DECODE = re.compile(
     r"|^tokens_?per_?sec(?:ond)?s?$|^tps$",
     re.IGNORECASE,
 )
-_PREFILL = re.compile(r"^(?:pp_?\d{1,5}|(?:prompt|prefill)_?(?:tps|rate|speed|tokens_?per_?sec(?:ond)?))$", re.IGNORECASE)
+_PREFILL = re.compile(
+    r"^(?:pp_?\d{1,5}|(?:prompt|prefill)_?(?:tps|rate|speed|tokens_?per_?sec(?:ond)?))$", re.IGNORECASE
+)
 _RAM = re.compile(r"^(?:ram|memory|system_?ram)_?gb$", re.IGNORECASE)
 _MODEL = re.compile(r"^model(?:_?(?:label|name|id))?$", re.IGNORECASE)
 _QUANT = re.compile(r"^quant(?:i[sz]ation)?$", re.IGNORECASE)
@@ -24,31 +26,48 @@ _BACKEND = re.compile(r"^(?:backend|device|runtime)$", re.IGNORECASE)
 _CARD = re.compile(r"^(?:cuda|rocm|hip|vulkan|metal|sycl|gpu|mps)$", re.IGNORECASE)
 
 
-def read(text: Text, found: Found) -> None:
-    """Read speeds by their keys; model, quantisation and backend are those named last before them."""
+_KNOWN = ('"eval_', '"avg_ts"', '"n_gpu_layers"')
+"""Keys of programs that have readers of their own."""
+
+
+@dataclass(slots=True)
+class _Last:
+    """What was named last: it holds for the speeds behind it."""
+
     model: ModelSeen | None = None
     device: str | None = None
-    seen: set[tuple[str, float]] = set()
+
+
+def read(text: Text, found: Found) -> None:
+    """Read speeds by their keys; model, quantisation and backend are those named last before them."""
+    last, seen = _Last(), set[tuple[str, float]]()
     for line in text.lines:
-        # What other readers know has keys of its own.
-        if '"eval_' in line.text or '"avg_ts"' in line.text or '"n_gpu_layers"' in line.text:
+        if any(key in line.text for key in _KNOWN):
             continue
         for key, word, number in _PAIR.findall(line.text):
             if word:
-                if _MODEL.match(key):
-                    model, device = names.one(word, line.seen(), tag=True), None
-                elif _QUANT.match(key) and model is not None:
-                    model = replace(model, quant=names.quant(word) or model.quant, guessed=False)
-                elif _BACKEND.match(key):
-                    device = "cpu" if word.lower() == "cpu" else "gpu" if _CARD.match(word) else None
-                continue
-            value = float(number) if number else 0.0
-            phase = "decode" if _DECODE.match(key) else "prefill" if _PREFILL.match(key) else ""
-            if phase and value > 0 and (phase, value) not in seen:
-                seen.add((phase, value))
-                layers = 0 if device == "cpu" else None
-                found.run(Run(phase, value, gpu_layers=layers, device=device, seen=line.seen()), model)
-                if model is not None:
-                    found.model(model)
-            elif _RAM.match(key) and 1 <= value <= 8192:
-                found.say("host.memory", round(value * 1024**3), line)
+                _name(key, word, line, last)
+            elif number and float(number) > 0:
+                _number(key, float(number), line, last, seen, found)
+
+
+def _name(key: str, word: str, line: Line, last: _Last) -> None:
+    if _MODEL.match(key):
+        last.model, last.device = names.one(word, line.seen(), tag=True), None
+    elif _QUANT.match(key) and last.model is not None:
+        last.model = replace(last.model, quant=names.quant(word) or last.model.quant, guessed=False)
+    elif _BACKEND.match(key):
+        last.device = "cpu" if word.lower() == "cpu" else "gpu" if _CARD.match(word) else None
+
+
+def _number(key: str, value: float, line: Line, last: _Last, seen: set[tuple[str, float]], found: Found) -> None:
+    if _RAM.match(key) and 1 <= value <= 8192:
+        found.say("host.memory", round(value * 1024**3), line)
+    phase = "decode" if _DECODE.match(key) else "prefill" if _PREFILL.match(key) else ""
+    if not phase or (phase, value) in seen:
+        return
+    seen.add((phase, value))
+    layers = 0 if last.device == "cpu" else None
+    found.run(Run(phase, value, gpu_layers=layers, device=last.device, seen=line.seen()), last.model)
+    if last.model is not None:
+        found.model(last.model)

@@ -16,8 +16,8 @@ from pvekit.inference.reports.prose.rates import phase_of, speeds
 
 _VERSION = re.compile(
     r"(?<![\w./-])v?(\d{1,2}\.\d{1,3}\.\d{1,3})(?![\w.]*\.\d|/)\b|(?<![A-Za-z0-9])b(\d{4,5})\b(?!-?\d)"
-    r"|\b(?:ollama|koboldcpp|kobold\.?cpp|lm[- ]?studio|version|runtime|release|gpt4all)[ :=|]{1,3}v?(\d{1,2}\.\d{1,3})\b"
-    r"(?![.\d])",
+    r"|\b(?:ollama|kobold\.?cpp|lm[- ]?studio|version|runtime|release|gpt4all)[ :=|]{1,3}"
+    r"v?(\d{1,2}\.\d{1,3})\b(?![.\d])",
     re.IGNORECASE,
 )
 _BUILD = re.compile(r"^\W*build: [0-9a-f]{6,12} \((\d{3,5})\)")
@@ -100,9 +100,8 @@ def _beside(line: Line) -> list[tuple[tuple[int, ...], float]]:
 
 
 def _compare(known: dict[tuple[int, ...], _Speeds], found: Found) -> None:
-    dotted = {version: one for version, one in known.items() if len(version) > 1 and one.rates}
-    builds = {version: one for version, one in known.items() if len(version) == 1 and one.rates}
-    for versions in (dotted, builds):
+    for dotted in (True, False):
+        versions = {version: one for version, one in known.items() if (len(version) > 1) is dotted and one.rates}
         if len(versions) < 2:
             continue
         last = max(versions)

@@ -13,10 +13,16 @@ from pvekit.inference.reports.prose.clauses import Clause
 _AWS = re.compile(r"\b((?:[cmrt]\d[a-z]{0,3}|[gp]\d[a-z]{0,3}|inf\d))\.(\d{0,2})(large|xlarge)\b", re.IGNORECASE)
 _AZURE = re.compile(r"\bStandard[ _]?[A-Z]{1,2}(\d{1,3})[a-z]{0,3}[ _]?v\d\b")
 _CARDS = {
-    "g4dn": ("Tesla T4", {"12": 4}), "g5": ("A10G", {"12": 4, "24": 4, "48": 8}), "g6": ("L4", {"12": 4, "24": 4, "48": 8}),
-    "g6e": ("L40S", {"12": 4, "24": 4, "48": 8}), "p2": ("K80", {"8": 8, "16": 16}),
-    "p3": ("V100", {"8": 4, "16": 8}), "p4d": ("A100", {"24": 8}), "p5": ("H100", {"48": 8}),
+    "g4dn": ("Tesla T4", {"12": 4}),
+    "g5": ("A10G", {"12": 4, "24": 4, "48": 8}),
+    "g6": ("L4", {"12": 4, "24": 4, "48": 8}),
+    "g6e": ("L40S", {"12": 4, "24": 4, "48": 8}),
+    "p2": ("K80", {"8": 8, "16": 16}),
+    "p3": ("V100", {"8": 4, "16": 8}),
+    "p4d": ("A100", {"24": 8}),
+    "p5": ("H100", {"48": 8}),
 }  # fmt: skip
+"""The card of a kind, and how many of it the larger sizes have."""
 
 
 def read(clause: Clause, found: Found) -> None:
@@ -32,8 +38,8 @@ def read(clause: Clause, found: Found) -> None:
         if kind in _CARDS:
             card, many = _CARDS[kind]
             found.gpus.append(Part(card, clause.line.seen(), SAID, many.get(times, 1)))
-    elif match := _AZURE.search(clause.text):
-        _vm(int(match.group(1)), clause, found)
+    elif azure := _AZURE.search(clause.text):
+        _vm(int(azure.group(1)), clause, found)
 
 
 def _vm(count: int, clause: Clause, found: Found) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pvekit.inference.reports import numbers
+from pvekit.inference.reports.prose import uncommon
 
 _N = r"(\d{1,6}(?:[.,]\d{1,4})?)"
 _WORDS = r"(?:half a|one|two|three|four|five|ten)"
@@ -39,21 +40,6 @@ _DECODE = re.compile(
     re.IGNORECASE,
 )
 _BEHIND = re.compile(r"^ ?(?:\(|for |in |on |of |during |at |while )?(?:the )?", re.IGNORECASE)
-_TAKEN = re.compile(
-    rf"(?P<n>\d{{1,5}}) (?:\w+ )?(?:tokens|toks)\b(?: \w+){{0,2}} (?:in|within) (?:about |around |~)?(?P<t>{_N[1:-1]}) ?"
-    rf"(?P<u>s|secs?|seconds?|min|minutes?)\b"
-    rf"|(?P<bound>more than |over )?(?P<t2>{_N[1:-1]}) ?(?P<u2>s|secs?|seconds?|mins?|minutes?) (?:to|for) (?:just |only )?"
-    rf"(?:generat\w+|writ\w+|produc\w+|output\w*) (?:\w+ ){{0,2}}?(?P<n2>\d{{1,5}}) (?:\w+ )?(?:tokens|toks)\b",
-    re.IGNORECASE,
-)
-"""So many tokens in a time."""
-_AHEAD = re.compile(
-    rf"\b(?:{_UNIT})(?: (?:speed|rate|output|of|is|was|are|were|about|around|only|at|used to be|went|goes|has|have"
-    rf"|dropped|drops|fell|falls|down|now)){{0,6}}[ :=~]{{1,3}}(?P<from>from )?(?P<a>{_N[1:-1]})(?: to (?P<b>{_N[1:-1]}))?"
-    rf"(?![\d.]*(?: ?(?:%|x\b|gb|threads|layers|cores|ms|s\b|tok|t/s|b\b)))",
-    re.IGNORECASE,
-)
-"""The unit before the number, with nothing but words of change between them."""
 _VALUES = {"half a": 0.5, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0}
 
 
@@ -100,20 +86,17 @@ def speeds(text: str) -> Iterator[Speed]:
             yield Speed(match.start(), match.end(), 1 / seconds, bound=match.group("bound") is not None)
     for match in _MINUTE.finditer(text):
         yield Speed(match.start(), match.end(), numbers.number(match.group(1)) / 60)
-    for match in _TAKEN.finditer(text):
-        seconds = numbers.number(match.group("t") or match.group("t2"))
-        seconds *= 60 if (match.group("u") or match.group("u2")).lower().startswith("min") else 1
-        if seconds > 0:
-            rate = int(match.group("n") or match.group("n2")) / seconds
-            yield Speed(match.start(), match.end(), rate, bound=bool(match.group("bound")))
-    for match in _AHEAD.finditer(text):
-        if any(rate.start() < match.end() and match.start() < rate.start() and rate.end() > match.end() - 1 for rate in rates):
-            continue
-        if any(rate.start("unit") <= match.start() < rate.end() for rate in rates):
-            continue  # its number stands before it
-        a = numbers.number(match.group("a"))
-        b = numbers.number(match.group("b")) if match.group("b") else None
-        yield Speed(match.start(), match.end(), a if b is None else b, better=a if b is not None and a > b else None)
+    yield from _others(text, rates)
+
+
+def _others(text: str, rates: list[re.Match[str]]) -> Iterator[Speed]:
+    """Return speeds of rarer forms: tokens in a time, and the unit before the number."""
+    for start, end, rate, bound in uncommon.taken(text):
+        yield Speed(start, end, rate, bound=bound)
+    for start, end, rate, better in uncommon.ahead(text):
+        # Where its number stands before the unit, the next one is another's.
+        if not any(one.start() < end and start < one.end() for one in rates):
+            yield Speed(start, end, rate, better=better)
 
 
 def phase_of(before: str, after: str) -> str:

@@ -57,7 +57,8 @@ _AVX2 = re.compile(
 )
 _SWAP = re.compile(
     r"\b(?:is|it'?s|starts?|started|keeps?|heavily|constantly|system|machine|server|vm"
-    r"|always) (?:\w+ )?swapping\b|\b(?:going|went|goes) (?:in)?to swap\b|\bswaps? (?:heavily|constantly|to disk|like|a lot)"
+    r"|always) (?:\w+ )?swapping\b|\b(?:going|went|goes) (?:in)?to swap\b"
+    r"|\bswaps? (?:heavily|constantly|to disk|like|a lot)"
     r"|\bswapping (?:to disk|heavily|constantly)|\busing swap\b",
     re.IGNORECASE,
 )
