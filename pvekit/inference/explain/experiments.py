@@ -69,7 +69,7 @@ def _card(case: Case) -> Experiment:
 
 def _versions() -> Experiment:
     return Experiment(
-        "both-versions", "The same with both versions", 5.0,
+        "both-versions", "The same with both versions", 3.0,
         (
             "ollama run MODEL --verbose    # or llama-bench, with the version now and with the earlier one",
             "ollama ps    # with both: how much lies on the card, and the context",

@@ -32,7 +32,7 @@ _CPU = re.compile(
     r"|Pentium)(?:\(R\))? (?:Gold |Silver |CPU )?[A-Z]?\d{3,4}\w{0,2}"
 
     r"|\b[NJ]\d{3,4}\b|Atom\S* \w?\d{4}\w?|Core ?2 (?:Duo|Quad)(?: \w+)?|Apple M[1-6](?: (?:Pro"
-    r"|Max|Ultra))?|\bM[1-6] (?:Pro|Max|Ultra)\b"
+    r"|Max|Ultra))?|\bM[1-6] ?(?:Pro|Max|Ultra)\b"
 
     r"|\bM[1-6](?= (?:[Mm]ac|chip|mini|MBP|Air)|:| with \d{1,2} ?[Bb]\b)|Ampere Altra(?: Max)?(?: \w?\d+-\d+)?"
     r"|(?i:Raspberry Pi ?[345]\w?|\bRK3588\w?|\bOrange Pi 5)\b|Graviton ?\d|Cortex-A\d+)"

@@ -21,7 +21,7 @@ from pvekit.inference.reports.found import ModelSeen
 
 _ACTIVE = re.compile(r"(?<![A-Za-z0-9.])a(\d{1,2}(?:\.\d)?)b(?![a-z0-9])", re.IGNORECASE)
 """Billions of parameters that a mixture of experts uses for one token, as its name says them."""
-_MIXED = 0.35
+_MIXED = 0.6
 """How far the whole size of a mixture may lie from that of one that stands for it, as a logarithm."""
 _NEAR = 0.13
 """How far a number of parameters may lie from a shape's that stands for it, as a fraction."""
@@ -200,8 +200,8 @@ def cpu_name(name: str) -> str:
         if re.fullmatch(r"[123]9[2-9]0(?:X|WX)|[12]950X", model) and model != "3950X":
             return f"Threadripper {model}"
         return f"Ryzen {_AMD_GRADE.get(amd[3], '5')} {model}"
-    if re.fullmatch(r"M[1-6](?: (?:Pro|Max|Ultra))?", name):
-        return f"Apple {name}"
+    if apple := re.fullmatch(r"(M[1-6])(?: ?(Pro|Max|Ultra))?", name):
+        return " ".join(one for one in ("Apple", *apple.groups()) if one)
     if name.lower() == "orange pi 5":
         return "RK3588"
     return re.sub(

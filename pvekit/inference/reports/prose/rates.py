@@ -24,7 +24,7 @@ _INVERSE = re.compile(
     rf"|min|minutes?) ?(?:/|per|for (?:each|every|a|one|1)|a|each) ?(?:(?:inference|generated|output|eval"
     rf"|response) )?(?:token|tok|(?-i:T))\b"
     rf"|\btoken time:? (?P<n3>{_N[1:-1]}) ?(?P<unit3>ms|s)\b"
-    rf"|(?:a|one|1|each|every) token (?:every|per|takes|in|each) (?:~|about "
+    rf"|(?:a|one|1|each|every) token(?: (?:every|per|takes|in|each) |/)(?:~|about "
     rf"|around )?(?P<n2>{_N[1:-1]})? ?(?P<unit2>ms|s|secs?|seconds?|minutes?)\b",
     re.IGNORECASE,
 )
