@@ -50,4 +50,4 @@ def _silent(case: Case) -> list[Evidence]:
     """Return what it says that nobody speaks of a VM: much of a desktop system, little of a server."""
     if seen := case.sign("desktop"):
         return [because("it is a desktop system, and nobody speaks of a VM", -3.0, seen)]
-    return [because("nobody said that it runs in a VM", -0.7)]
+    return [because("nobody said that it runs in a VM", -0.9)]
