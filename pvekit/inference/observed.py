@@ -150,3 +150,5 @@ class Observed:
     """What a person saw and says in words, by a name that hypotheses know: evidence, never a state that was read."""
     notes: tuple[str, ...] = ()
     expected: float | None = None
+    quant_guessed: bool = False
+    """Whether nobody named the quantisation, nor a program that has a usual one: the file may be twice as large."""

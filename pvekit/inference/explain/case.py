@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import log
+from math import hypot, log
 
 from pvekit.inference.explain.ran import Ran, below, x86
 from pvekit.inference.hardware import Hardware, Isa
@@ -13,6 +13,9 @@ from pvekit.inference.prediction import Range
 
 __all__ = ["Case", "Speed", "below", "x86"]
 
+_DOUBT = 0.3
+_LARGEST, _SMALLEST = 0.57, 1.3
+"""Speed of Q8_0 and of Q2_K beside that of Q4_K_M, which stands for a quantisation that nobody names."""
 _OLD = (0.45, 0.65)
 """On the lower end and the middle of what processors without AVX2 are said to do: all four public ones are slower."""
 
@@ -23,6 +26,8 @@ class Speed:
 
     run: Run
     healthy: Range
+    doubt: float = 0.0
+    """Standard deviation (of the logarithm) that an unknown quantisation adds."""
 
     @property
     def part(self) -> float:
@@ -32,7 +37,14 @@ class Speed:
     @property
     def spread(self) -> float:
         """Return the standard deviation of the healthy speed's logarithm."""
-        return max(0.08, log(self.healthy.high / self.healthy.low) / 2.563)
+        return hypot(max(0.08, log(self.healthy.high / self.healthy.low) / 2.563), self.doubt)
+
+    @property
+    def said(self) -> tuple[float, float]:
+        """Return the ends of the healthy speed, the doubt about the quantisation with them."""
+        if not self.doubt:
+            return self.healthy.low, self.healthy.high
+        return self.healthy.low * _LARGEST, self.healthy.high * _SMALLEST
 
 
 class Case(Ran):
@@ -74,8 +86,8 @@ class Case(Ran):
             return None
         shallow = [run for run in runs if run.depth <= min(one.depth for one in runs) + 512]
         best = self.outlier(shallow) or max(shallow, key=lambda run: run.rate)
-        healthy = self.healthy(best.depth, gpu=gpu)
-        return None if healthy is None or healthy.value <= 0 or healthy.low <= 0 else Speed(best, healthy)
+        healthy, doubt = self.healthy(best.depth, gpu=gpu), _DOUBT if self.seen.quant_guessed else 0.0
+        return None if healthy is None or healthy.value <= 0 or healthy.low <= 0 else Speed(best, healthy, doubt)
 
     def healthy(
         self, depth: int = 0, *, gpu: bool = False, isa: Isa | None = None, channels: int | None = None,

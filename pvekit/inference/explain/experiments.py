@@ -20,6 +20,8 @@ def between(case: Case, ranked: Sequence[str]) -> Experiment | None:
     open_ones = [one for one in ranked if one not in ("at_limit", "something_else")][:2]
     if not open_ones:
         return None
+    if open_ones[0] == "version_regression":
+        return _versions()
     if any(one in _BY_CARD for one in open_ones[:1]):
         return _card(case)
     if any(one in _BY_SWEEP for one in open_ones):
@@ -62,6 +64,21 @@ def _card(case: Case) -> Experiment:
             "memory full and still slow: the model or its context is too large for the card",
         ),
         runnable=True,
+    )  # fmt: skip
+
+
+def _versions() -> Experiment:
+    return Experiment(
+        "both-versions", "The same with both versions", 3.0,
+        (
+            "ollama run MODEL --verbose    # or llama-bench, with the version now and with the earlier one",
+            "ollama ps    # with both: how much lies on the card, and the context",
+        ),
+        (
+            "the earlier version is faster with the same layers and context: the version is the cause",
+            "fewer layers on the card or a longer context: its defaults changed; set num_gpu and num_ctx",
+            "both are equally slow: something else changed at the same time (driver, system, heat)",
+        ),
     )  # fmt: skip
 
 

@@ -76,7 +76,8 @@ def _main(case: Case) -> Speed | None:
     """Return the speed that is to be explained: that of the CPU where it alone was measured and is itself slow."""
     slow = case.cpu is not None and case.cpu.part < _SLOW
     if case.gpu is None:
-        return case.cpu if slow and case.without_card else case.fallen or case.cpu
+        # Who leaves the card out on purpose asks about the processor.
+        return case.cpu if case.cpu is not None and case.without_card else case.fallen or case.cpu
     return case.cpu if slow else case.gpu
 
 

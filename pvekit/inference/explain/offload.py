@@ -28,6 +28,35 @@ class Solved:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Partly:
+    """Layers that a log counts on a card that nobody names, and what weights and cache ask for."""
+
+    layers: int
+    whole: int
+    weights: int
+    cache: int | None
+
+    @property
+    def words(self) -> str:
+        """Return it as a sentence."""
+        text = f"only {self.layers} of {self.whole} layers lie on a card that nobody names"
+        if self.cache is None:
+            return text
+        return f"{text}; {self.weights / 1e9:.1f} GB of weights, {self.cache / 1e9:.1f} GB of cache for the context"
+
+
+def partly(case: Case) -> Partly | None:
+    """Return what is known of a model of which a log puts a part on an unnamed card; None for all else."""
+    layers, demand = case.guest.gpu_layers, case.demand
+    if demand is None or not layers or layers >= len(demand.layers) or case.guest.gpu_short:
+        return None
+    if case.seen.hardware is not None and case.seen.hardware.gpus:
+        return None
+    context = case.guest.context
+    return Partly(layers, len(demand.layers) + 1, demand.held, demand.cache(context) if context else None)
+
+
 def fitting(case: Case, *, cache: bool = True, context: int | None = None) -> int | None:
     """Return the bytes of weights that fit on the cards beside the cache of the context; None without cards."""
     if not (case.seen.hardware and case.seen.hardware.gpus) or case.demand is None:

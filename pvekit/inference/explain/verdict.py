@@ -17,6 +17,8 @@ _TOO_FAST = 2.0
 _FAULT = 0.12
 """Probability of a fault whose state was read, from where on nobody says that nothing is wrong."""
 _MILD = 1.2
+_LOSSES = frozenset({"version_regression"})
+"""These compare the speed with what the person has seen, not with a prediction."""
 _NO_FAULT = frozenset({"at_limit", "gpu_too_small", "old_cpu", "deep_context"})
 """Nothing of these can be repaired."""
 
@@ -70,10 +72,12 @@ def overall(ranked: list[Judgement], main: Speed | None, faults: frozenset[str],
     best = ranked[0]
     if best.stance is Stance.CONFIRMED and best.id not in _NO_FAULT:
         return Overall.CONFIRMED
-    if main is not None and main.run.rate > _TOO_FAST * main.healthy.high:
+    if main is not None and main.run.rate > _TOO_FAST * main.said[1]:
         return Overall.UNKNOWN
     fine = sum(one.probability for one in ranked if one.id in _NO_FAULT | mild and one.stance is not Stance.REFUTED)
-    fault = any(one.probability >= _FAULT for one in ranked if one.id in faults - _NO_FAULT)
+    # Who saw it faster on the same machine knows that it can be.
+    faults = faults - _NO_FAULT | _LOSSES
+    fault = any(one.probability >= _FAULT for one in ranked if one.id in faults)
     enough = main is not None and main.run.rate >= main.healthy.low
     if enough and not fault and best.id in _NO_FAULT and fine >= _AT_LIMIT:
         return Overall.AT_LIMIT
@@ -88,7 +92,7 @@ def summary(answer: Overall, ranked: list[Judgement], main: Speed | None) -> str
     if main is None:
         measured = "How fast it should be cannot be said: the model or the machine is not known."
     else:
-        healthy = f"{main.healthy.low:.1f} to {main.healthy.high:.1f}"
+        healthy = f"{main.said[0]:.1f} to {main.said[1]:.1f}"
         measured = f"Measured {main.run.rate:.2f} tokens/s; this machine should do {healthy}."
     if answer is Overall.AT_LIMIT:
         return f"{measured} Nothing is wrong: {best.title}."

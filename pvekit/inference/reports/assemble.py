@@ -10,7 +10,7 @@ from pvekit.inference.demand import Demand
 from pvekit.inference.hardware import Isa
 from pvekit.inference.observed import Guest, Host, Observed, Run, Seen
 from pvekit.inference.reports import dotted, model, resolve, sides
-from pvekit.inference.reports.found import PRINTED, Found, Value
+from pvekit.inference.reports.found import PRINTED, Found, ModelSeen, Value
 from pvekit.inference.reports.hardware import hardware
 
 T = TypeVar("T", Guest, Host)
@@ -47,7 +47,14 @@ def assemble(found: Found, name: str) -> Observed:
         _filled(Guest, "guest", values), _filled(Host, "host", values),
         errors=tuple(found.errors), where=where, signs=_signs(found), notes=tuple(found.notes),
         expected=expected[0] if expected else None,
+        quant_guessed=demand is not None and _guessed(chosen, found),
     )  # fmt: skip
+
+
+def _guessed(chosen: ModelSeen | None, found: Found) -> bool:
+    """Return whether the quantisation is a guess; ollama and LM Studio take Q4_K_M where nothing else is asked for."""
+    usual = "sign.usual_quantisation" in found.facts or (chosen is not None and chosen.family == "gpt-oss")
+    return chosen is not None and not chosen.quant and not chosen.bytes and not usual
 
 
 def _signs(found: Found) -> dict[str, Seen]:

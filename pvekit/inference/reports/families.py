@@ -46,7 +46,7 @@ FAMILIES: tuple[tuple[str, str, float | None], ...] = (
     (r"codestral", "mistral-small", 22),
     (r"mistral-?medium(?:-?3(?:\.\d)?)?", "mistral-medium", None),
     (r"open-?hermes(?:-?2(?:\.5)?)?|zephyr|(?:dolphin|samantha)-?mistral", "mistral", 7.2),
-    (r"neural-?(?:chat|hermes)|starling", "mistral", 7.2),
+    (r"neural-?(?:chat|hermes)|starling|open-?chat(?:-?3\.5)?|toppy|kunoichi|silicon-?maid", "mistral", 7.2),
     (r"mi(?:s|ni)tral", "mistral", None),
     (r"gemma-?4", "gemma4", None),
     (r"gemma-?3n", "gemma3n", None),

@@ -78,6 +78,9 @@ def _one(parts: list[Part], found: Found, what: str) -> Part | None:
                 counts[longer[0]] += counts.pop(short)
         if not counts:
             continue
+        # A Cortex is the core inside of the processor that is named beside it.
+        if any(not name.startswith("cortex") for name in counts):
+            counts = Counter({name: many for name, many in counts.items() if not name.startswith("cortex")})
         (best, most), *others = counts.most_common()
         if others and others[0][1] == most:
             found.note(f"Several {what} are named; none is taken.")
@@ -164,4 +167,6 @@ def _gpus(found: Found) -> tuple[Gpu, ...]:
         lines.add(part.seen.text)
         many = max(part.count or 1, len(lines) if strength == 2 else 1, cards.get(gpu.name, (gpu, 1))[1])
         cards[gpu.name] = (gpu, min(many, 16))
-    return tuple(gpu for gpu, many in cards.values() for _ in range(many))
+    # GTX 1060 and GTX 1060 3GB are one card, once with its memory.
+    alone = {name for name in cards if not any(re.fullmatch(rf"{re.escape(name)} \d+GB", other) for other in cards)}
+    return tuple(gpu for name, (gpu, many) in cards.items() if name in alone for _ in range(many))

@@ -32,15 +32,17 @@ _CPU = re.compile(
     r"|Pentium)(?:\(R\))? (?:Gold |Silver |CPU )?[A-Z]?\d{3,4}\w{0,2}"
 
     r"|\b[NJ]\d{3,4}\b|Atom\S* \w?\d{4}\w?|Core ?2 (?:Duo|Quad)(?: \w+)?|Apple M[1-6](?: (?:Pro"
-    r"|Max|Ultra))?|\bM[1-6] (?:Pro|Max|Ultra)\b"
+    r"|Max|Ultra))?|\bM[1-6] ?(?:Pro|Max|Ultra)\b"
 
-    r"|\bM[1-6](?= (?:Mac|chip|mini|MBP|Air))|Ampere Altra(?: Max)?(?: \w?\d+-\d+)?"
+    r"|\bM[1-6](?= (?:[Mm]ac|chip|mini|MBP|Air)|:| with \d{1,2} ?[Bb]\b)|Ampere Altra(?: Max)?(?: \w?\d+-\d+)?"
     r"|(?i:Raspberry Pi ?[345]\w?|\bRK3588\w?|\bOrange Pi 5)\b|Graviton ?\d|Cortex-A\d+)"
 )  # fmt: skip
 _GPU = re.compile(
 
     r"(?:(?i:NVIDIA |GeForce )*(?:(?i:\b[RG]TX ?(?:PRO )?(?:A?\d{3,4})(?:[ -]?(?:Ti"
     r"|SUPER)){0,2}(?: Laptop)?(?: Max-Q)?|\bMX ?[1-4][1-5]0)\b"
+
+    r"|Jetson (?:AGX Orin|Orin(?: (?:Nano(?: Super)?|NX|AGX))?)\b"
 
     r"|Tesla [A-Z]?\d{1,3}\w?(?:-\w+)*|Quadro [A-Z]{0,3} ?\d{3,5}\w*|TITAN \w+|Titan [XV]p?\b"
     r"|GT ?\d{3,4}\b|CMP ?\d{2,3}HX)"
@@ -51,7 +53,7 @@ _GPU = re.compile(
 
     r"|(?:AMD |Radeon )*(?i:\bRX ?\d{3,4}(?: ?(?:XTX?|GRE))?\b|\bRadeon [5679]\d{2}0(?: ?(?:XTX?|GRE))?\b"
     r"|\b[5679][5-9]\d0 ?XTX?\b)|Radeon (?:VII|Pro \w+|\d{3}M)"
-    r"|\bMI\d{2,3}[AX]?\b|(?:Intel )?\bArc (?:Pro )?[AB]\d{2,3}M?\b"
+    r"|\bMI\d{2,3}[AX]?\b|(?:Intel )?\bArc(?:\(TM\))? (?:Pro )?[AB]\d{2,3}M?\b"
 
     r"|\b(?:1650|1660|3060|3070|3080|3090|4060|4070|4080|4090|5060|5070|5080|5090|1050|1060|1070|1080|2060"
     r"|2070|2080)(?: ?(?:Ti|ti|TI|SUPER|Super))?(?= |,|\.|\)|s\b|$))"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import lru_cache
+from math import log
 
 from pvekit.inference import machines, models
 from pvekit.inference.demand import Attention, Demand, Layer
@@ -18,6 +19,10 @@ from pvekit.inference.models.shapes import billions
 from pvekit.inference.reports import names
 from pvekit.inference.reports.found import ModelSeen
 
+_ACTIVE = re.compile(r"(?<![A-Za-z0-9.])a(\d{1,2}(?:\.\d)?)b(?![a-z0-9])", re.IGNORECASE)
+"""Billions of parameters that a mixture of experts uses for one token, as its name says them."""
+_MIXED = 0.6
+"""How far the whole size of a mixture may lie from that of one that stands for it, as a logarithm."""
 _NEAR = 0.13
 """How far a number of parameters may lie from a shape's that stands for it, as a fraction."""
 
@@ -29,6 +34,9 @@ def demand(model: ModelSeen) -> tuple[Demand | None, str]:
     if shape is not None:
         usual = "MXFP4" if model.family == "gpt-oss" else "Q4_K_M"
         found = _of(shape, model.quant or usual) or _of(shape, model.quant or "Q4_K_M")
+        ours, theirs = _ACTIVE.search(model.text), _ACTIVE.search(shape)
+        if found is not None and assumed and ours and theirs and model.size:
+            found = scaled(found, model.size / billions(shape), float(ours[1]) / float(theirs[1]))
         if found is not None and not model.quant:
             assumed = f"{assumed} The quantisation is not said; {found.quant} is assumed.".strip()
         elif found is not None and model.guessed:
@@ -43,13 +51,17 @@ def demand(model: ModelSeen) -> tuple[Demand | None, str]:
     return found, assumed
 
 
-def scaled(demand: Demand, factor: float) -> Demand:
-    """Return the demand with every number of bytes of weights multiplied, for a file of another size."""
+def scaled(demand: Demand, factor: float, read: float | None = None) -> Demand:
+    """Return the demand with every number of bytes of weights multiplied, for a file of another size.
+
+    ``read`` multiplies what one token reads, where that is another factor.
+    """
+    reads = factor if read is None else read
 
     def one(layer: Layer) -> Layer:
         return replace(
-            layer, read=round(layer.read * factor), held=round(layer.held * factor),
-            experts_held=round(layer.experts_held * factor), experts_read=round(layer.experts_read * factor),
+            layer, read=round(layer.read * reads), held=round(layer.held * factor),
+            experts_held=round(layer.experts_held * factor), experts_read=round(layer.experts_read * reads),
         )  # fmt: skip
 
     return replace(
@@ -94,12 +106,32 @@ def _shape(model: ModelSeen) -> tuple[str | None, str]:
     same = sorted(one for one in near if model.family and one[3] == model.family)
     if same:
         return same[0][2], ""
+    if active := _ACTIVE.search(model.text):
+        return _mixture(model, float(active.group(1)))
     dense = sorted(one for one in near if not re.search(r"x\d|a\d+b|moe|mixtral|oss|deepseek-v", one[2]))
     if not dense or model.family in {"mixtral", "gpt-oss", "deepseek-v3", "deepseek-v2", "llama4", "glm-4.5"}:
         return None, ""
+    if model.family == "llama" and (late := next((one for one in dense if one[3] == "llama3" and one[1] < 0.1), None)):
+        return late[2], f"{model.text.strip()} is taken as {late[2]}."
     preferred = next((one for family in _preferred(model) for one in dense if one[3] == family), dense[0])
     what = model.text.strip() or "The model"
     return preferred[2], f"{what} is taken as {preferred[2]}, which has about as many parameters."
+
+
+def _mixture(model: ModelSeen, active: float) -> tuple[str | None, str]:
+    """Return the mixture of experts that has about as many parameters in all and for one token."""
+    near = []
+    for name, _, sizes in _shapes():
+        known = _ACTIVE.search(name)
+        if known is None or model.size is None:
+            continue
+        share, whole = float(known.group(1)) / active, min(abs(log(one / model.size)) for one in sizes)
+        if 0.7 <= share <= 1.4 and whole <= _MIXED:
+            near.append((whole + abs(log(share)), name))
+    if not near:
+        return None, ""
+    name = min(near)[1]
+    return name, f"{model.text.strip()} is taken as {name}, which has about as many parameters for one token."
 
 
 def _preferred(model: ModelSeen) -> tuple[str, ...]:
@@ -168,6 +200,8 @@ def cpu_name(name: str) -> str:
         if re.fullmatch(r"[123]9[2-9]0(?:X|WX)|[12]950X", model) and model != "3950X":
             return f"Threadripper {model}"
         return f"Ryzen {_AMD_GRADE.get(amd[3], '5')} {model}"
+    if apple := re.fullmatch(r"(M[1-6])(?: ?(Pro|Max|Ultra))?", name):
+        return " ".join(one for one in ("Apple", *apple.groups()) if one)
     if name.lower() == "orange pi 5":
         return "RK3588"
     return re.sub(

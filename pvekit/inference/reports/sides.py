@@ -86,7 +86,14 @@ def cards(found: Found, demand: Demand | None) -> None:
     if only is not None and not found.facts.get("guest.gpu_backend"):
         found.say("guest.gpu_backend", False, only.seen)
     said = found.settled("said.no_gpu_used")
-    if said is not None and not found.facts.get("guest.gpu_backend") and not found.facts.get("guest.gpu_layers"):
+    few = found.value("knob.gpu_layers")
+    few = demand is not None and isinstance(few, int) and 0 < few <= 0.3 * len(demand.layers)
+    # With few layers on it, a card has little to do.
+    if (
+        said is not None
+        and not few
+        and not (found.facts.get("guest.gpu_backend") or found.facts.get("guest.gpu_layers"))
+    ):
         found.say("guest.gpu_backend", False, said.seen, SAID)
     _full(found, demand)
     if found.settled("host.link_under_load") is None and found.value("gpu.active") is True:
@@ -103,6 +110,9 @@ def _full(found: Found, demand: Demand | None) -> None:
     room = found.value("gpu.room")
     if share is None or not isinstance(share.value, float) or not isinstance(loaded, int) or not isinstance(room, int):
         return
+    if share.value == 0 and demand is not None and loaded > 1.1 * room:
+        # Nothing was put on the card because weights and cache together are larger than it.
+        found.say("guest.gpu_short", "weights" if demand.held > room else "cache", share.seen)
     if not 0 < share.value < 1:
         return
     full = loaded * share.value >= _FULL * room

@@ -24,6 +24,8 @@ def judge(case: Case) -> Weighed | None:
     rated = (case.seen.hardware.cpu.ghz if case.seen.hardware else None) or case.host.clock_limit_ghz
     said = case.sign("clock_falls")
     falls = [because("the clock falls while it runs", 2.0, said)] if said else []
+    if saver := case.sign("power_saving"):
+        falls.append(because("the system is said to save power", 2.0, saver))
     if case.host.clock_ghz is not None and rated:
         part = case.host.clock_ghz / rated
         words = f"it runs at {case.host.clock_ghz:.1f} GHz where {rated:.1f} are usual"

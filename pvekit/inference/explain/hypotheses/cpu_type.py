@@ -11,6 +11,7 @@ from __future__ import annotations
 from pvekit.inference.explain import slow_kernels
 from pvekit.inference.explain.case import Case, below
 from pvekit.inference.explain.weighed import Side, Weighed, because
+from pvekit.inference.explanation import Evidence
 from pvekit.inference.hardware import Isa
 
 TITLE = "the VM's CPU type hides AVX2"
@@ -32,7 +33,7 @@ def judge(case: Case) -> Weighed | None:
         words = f"the guest shows {case.guest.isa}"
         return Weighed(None, False, (because(words, -9.0, case.where("guest.isa")),))
     kind = (case.host.cpu_type or "").split(",")[0].removeprefix("cputype=").lower()
-    evidence = [because("nobody said that it runs in a VM", -0.7)] if case.guest.virtual is None and not kind else []
+    evidence = _silent(case) if case.guest.virtual is None and not kind else []
     if kind:
         seen = case.where("host.cpu_type")
         if any(kind.startswith(one) for one in _SHOWING):
@@ -43,3 +44,10 @@ def judge(case: Case) -> Weighed | None:
             return slow_kernels.weigh(case, evidence, read=True, by_type=isa)
     # The loaded backend alone does not say whether the guest or the build lacks AVX2.
     return slow_kernels.weigh(case, evidence, read=bool(case.guest.virtual) and case.guest.isa is not None)
+
+
+def _silent(case: Case) -> list[Evidence]:
+    """Return what it says that nobody speaks of a VM: much of a desktop system, little of a server."""
+    if seen := case.sign("desktop"):
+        return [because("it is a desktop system, and nobody speaks of a VM", -3.0, seen)]
+    return [because("nobody said that it runs in a VM", -0.9)]

@@ -9,7 +9,9 @@ from __future__ import annotations
 from pvekit.inference.explain.case import Case
 from pvekit.inference.explain.hypotheses import pascal_driver
 from pvekit.inference.explain.weighed import Side, Weighed, because
+from pvekit.inference.explanation import Evidence
 from pvekit.inference.hardware import GpuClass
+from pvekit.inference.observed import Seen
 
 TITLE = "the card is not used at all"
 SIDE = Side.GPU
@@ -31,9 +33,13 @@ def judge(case: Case) -> Weighed | None:
     ):
         return None
     part = _part(case)
+    container = _on_a_mac(case)
+    if container:
+        part = part[0] * 0.1, part[1]  # an image for x86 is emulated there
     # Where the driver is known to be the reason, the driver is the cause.
     pascal = pascal_driver.judge(case)
     deeper = [because("the driver explains why", -2.5)] if pascal is not None and pascal.state else []
+    deeper += _no_room(case)
     seen = case.where("guest.gpu_backend") or case.said(
         "no usable gpu", "no cuda-capable", "compiled without", "not compiled", "no kernel image"
     )
@@ -52,10 +58,8 @@ def judge(case: Case) -> Weighed | None:
     if used or any(run.device == "gpu" for run in case.decodes):
         return Weighed(None, False, (because("layers lie on the card", -9.0, case.where("guest.gpu_layers")),))
     evidence = [because("the driver's library did not answer", 2.0, failed)] if failed else []
-    apple = cards and all(card.kind is GpuClass.APPLE for card in case.seen.hardware.gpus)  # type: ignore[union-attr]
-    if apple and (container := case.sign("in_container")):
+    if container:
         evidence.append(because("a container on a Mac has no way to its GPU", 3.0, container))
-        part = part[0] * 0.1, part[1]  # an image for x86 is emulated there
     if case.guest.gpu_busy_percent is not None:
         busy = case.guest.gpu_busy_percent
         if busy < 5 and case.too_large:
@@ -76,3 +80,18 @@ def _part(case: Case) -> tuple[float, float]:
     if processor is None or card is None or card.value <= 0:
         return 0.02, 0.6
     return processor.low * 0.5 / card.value, processor.high * 1.1 / card.value
+
+
+def _no_room(case: Case) -> list[Evidence]:
+    """Return that the program left the card out because nothing had room there, where it counted so."""
+    if not case.guest.gpu_short or case.guest.gpu_layers != 0:
+        return []
+    words = "by the program's own count there was no room on the card"
+    return [because(words, -3.5, case.where("guest.gpu_short"))]
+
+
+def _on_a_mac(case: Case) -> Seen | None:
+    """Return where it is said that it ran in a container on a Mac, which has no way to its GPU."""
+    cards = case.seen.hardware.gpus if case.seen.hardware else ()
+    apple = bool(cards) and all(card.kind is GpuClass.APPLE for card in cards)
+    return case.sign("in_container") if apple else None

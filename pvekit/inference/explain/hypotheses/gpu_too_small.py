@@ -7,7 +7,7 @@ smaller model, a smaller quantisation or a larger card helps.
 from __future__ import annotations
 
 from pvekit.inference.explain.case import Case
-from pvekit.inference.explain.offload import fitting
+from pvekit.inference.explain.offload import fitting, partly
 from pvekit.inference.explain.weighed import Side, Weighed, because
 
 TITLE = "the model is larger than the card's memory"
@@ -26,6 +26,9 @@ def judge(case: Case) -> Weighed | None:
         words = "by its own count the program found no room for all weights on the cards"
         evidence.append(because(words, 2.0, case.where("guest.gpu_short")))
         return Weighed((0.75, 1.3), True, tuple(evidence), factor=None)
+    if (part := partly(case)) is not None:
+        evidence.append(because(part.words, 0.5, case.where("guest.gpu_layers")))
+        return Weighed((0.3, 1.3), None, tuple(evidence), ("the card's memory",), factor=None)
     unused = case.gpu is None and (case.without_card or case.guest.gpu_backend is False or case.guest.gpu_layers == 0)
     if case.demand is None or not (case.seen.hardware and case.seen.hardware.gpus) or unused:
         return Weighed((0.3, 1.3), None, tuple(evidence), ("guest.gpu_layers",), factor=None) if evidence else None

@@ -7,7 +7,7 @@ num_gpu) was set low, or guessed low because of a long context.
 from __future__ import annotations
 
 from pvekit.inference.explain.case import Case
-from pvekit.inference.explain.offload import fitting, solved
+from pvekit.inference.explain.offload import fitting, partly, solved
 from pvekit.inference.explain.weighed import Side, Weighed, because
 
 TITLE = "the card holds less of the model than fits"
@@ -18,6 +18,9 @@ REMEDY = "Raise -ngl (num_gpu) until the card is full; a shorter context or a KV
 
 def judge(case: Case) -> Weighed | None:  # noqa: C901 - one way to know it after the other
     """Weigh it: layers or bytes on the card where they were read, else solved from two speeds."""
+    if (unnamed := partly(case)) is not None:
+        evidence = (because(unnamed.words, 1.0, case.where("guest.gpu_layers")),)
+        return Weighed((0.05, 0.8), None, evidence, ("the card's memory",), factor=None)
     if case.demand is None or not (case.seen.hardware and case.seen.hardware.gpus):
         return None
     if case.without_card:

@@ -6,9 +6,12 @@ turn, and all wait for it. The same on machines where slow efficiency cores are 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pvekit.inference.explain.case import Case
 from pvekit.inference.explain.weighed import Side, Weighed, because
 from pvekit.inference.explanation import Evidence
+from pvekit.inference.observed import Run
 
 TITLE = "too many threads"
 SIDE = Side.CPU
@@ -60,10 +63,10 @@ def _said(case: Case) -> list[Evidence]:
 
 def _sweep(case: Case) -> Weighed | None:
     """Return what runs with fewer and more threads say, where there are such."""
-    rates: dict[int, float] = {}
-    for run in case.decodes:
-        if run.threads and case.on_cpu(run):
-            rates[run.threads] = max(run.rate, rates.get(run.threads, 0.0))
+    rates = _rates([run for run in case.decodes if case.on_cpu(run)])
+    if len(rates) < 2 and not case.whole_on_card:
+        # With a part of the model on a card, the threads work on the rest.
+        rates = _rates([run for run in case.decodes if not case.on_cpu(run)], alike=False)
     if len(rates) < 2:
         return None
     best, most = max(rates, key=lambda count: rates[count]), max(rates)
@@ -74,3 +77,13 @@ def _sweep(case: Case) -> Weighed | None:
         weight = (4.0 if loss < 0.6 else 1.5) - (2.0 if len(rates) > 3 else 0.0)
         return Weighed(None, True, (because(words, weight),), factor=1 / loss, proven=True)
     return Weighed(None, False, (because("more threads are not slower than fewer", -4.0),))
+
+
+def _rates(runs: list[Run], *, alike: bool = True) -> dict[int, float]:
+    """Return the best rate by threads; unless they are ``alike``, only where nothing else that is known differs."""
+    rates: dict[int, float] = {}
+    others = {replace(run, threads=None, rate=1.0, samples=(), seen=None, cpu_seconds=None) for run in runs}
+    for run in runs:
+        if run.threads and (alike or len(others) == 1):
+            rates[run.threads] = max(run.rate, rates.get(run.threads, 0.0))
+    return rates

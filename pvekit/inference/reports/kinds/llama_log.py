@@ -11,8 +11,8 @@ from pvekit.inference.reports.found import PRINTED, Found, ModelSeen, Part
 from pvekit.inference.reports.lines import Line, Text
 
 _TIMING = re.compile(
-    r"(prompt )?eval time\s{0,12}=\s{0,12}(\d{1,9}(?:\.\d{1,9})?) ms\s{0,8}/\s{0,8}(\d{1,9}) (?:tokens|runs)\s{0,8}"
-    r"\(\s{0,8}(\d{1,9}(?:\.\d{1,9})?|inf|nan) ms per token(?:,\s{0,8}(\d{1,9}(?:\.\d{1,9})?|inf"
+    r"(prompt )?eval time\s{0,12}=\s{0,12}(\d{1,9}(?:[.,]\d{1,9})?) ms\s{0,8}/\s{0,8}(\d{1,9}) (?:tokens|runs)\s{0,8}"
+    r"\(\s{0,8}(\d{1,9}(?:[.,]\d{1,9})?|inf|nan) ms per token(?:,\s{0,8}(\d{1,9}(?:[.,]\d{1,9})?|inf"
     r"|nan) tokens per second)?"
 )
 _PREDICT = re.compile(r"\bpredict time\s*=\s*(\d{1,9}(?:\.\d{1,9})?) ms\s*/\s*(\d{1,9}(?:\.\d{1,9})?) ms per token")
@@ -212,7 +212,7 @@ def _timing(line: Line, load: _Load, found: Found) -> None:
     if match is None:
         return
     found.take(line)
-    milliseconds, tokens = numbers.maybe(match.group(2)) or 0.0, int(match.group(3))
+    milliseconds, tokens = float(match.group(2).replace(",", ".")), int(match.group(3))
     if milliseconds <= 0 or tokens < 2:
         return
     prompt = match.group(1) is not None

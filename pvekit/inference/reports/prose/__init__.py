@@ -12,7 +12,7 @@ from itertools import islice
 
 from pvekit.inference.reports.found import Found, ModelSeen
 from pvekit.inference.reports.lines import Line, Text
-from pvekit.inference.reports.prose import boxes, machine, memory, signs, speeds, states
+from pvekit.inference.reports.prose import boxes, clouds, machine, memory, signs, speeds, states
 from pvekit.inference.reports.prose.clauses import Clause, split
 
 _PRINTED = re.compile(
@@ -42,6 +42,7 @@ def _sentence(clauses: tuple[Clause, ...], last: ModelSeen | None, found: Found)
     for clause in clauses:
         machine.read(clause, found)
         boxes.read(clause, found)
+        clouds.read(clause, found)
         memory.read(clause, found)
         states.read(clause, found)
     signs.read(clauses, found)

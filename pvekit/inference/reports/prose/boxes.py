@@ -1,4 +1,4 @@
-"""Servers that are named by their maker's model: it says of which generation the processor is."""
+"""Machines that are named by their maker's model: it says which processor or memory they have."""
 
 from __future__ import annotations
 
@@ -22,10 +22,17 @@ _BOXES = ((Isa.SSE42, _OLD), (Isa.AVX, _LATER))
 _PATTERNS = tuple((isa, re.compile(pattern, re.IGNORECASE)) for isa, pattern in _BOXES)
 
 
+_FIXED = ((512 * 2**20, re.compile(r"\b(?:raspberry )?pi ?zero\b|\bPi ?Zero ?2\b", re.IGNORECASE)),)
+"""Bytes of memory of products that are sold with one size only."""
+
+
 def read(clause: Clause, found: Found) -> None:
-    """Keep the instructions of a server's generation."""
+    """Keep the instructions of a server's generation, and the memory of a product that has one size."""
     if not clause.own:
         return
+    for size, pattern in _FIXED:
+        if pattern.search(clause.text):
+            found.say("memory.capacity", size, clause.line, SAID)
     for isa, pattern in _PATTERNS:
         if pattern.search(clause.text):
             found.say("machine.box", isa, clause.line, SAID)

@@ -33,7 +33,7 @@ _OTHER_STATE = re.compile(
     r"\b(?:used to|previously|yesterday|last week|old(?:er)? version|on bare[- ]?metal"
     r"|bare[- ]?metal (?:i|it|gets|gives)|natively|outside (?:of )?(?:the |a )?vm|on the host"
     r"|directly on|normally|usually|reference|need|want(?:ed)?|target|posts?|(?:on|under"
-    r"|in) windows|windows (?:gets|does)|before (?:the|that|this|i)"
+    r"|in) windows(?! (?:\d|runs?\b|with\b|laptop|pc\b|machine))|windows (?:gets|does)|before (?:the|that|this|i)"
     r"|was (?:getting|at)(?=[^.]*\b(?:before|then|until|earlier|previously|now)\b))\b",
     re.IGNORECASE,
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pvekit.inference.reports import numbers
+
 _THREADS = re.compile(
     r"(?:^|(?<!dmidecode)(?<!lspci)(?<!timeout)[\s(])(?:-t|--threads)[ =](\d{1,3})\b|\b(?:num_threads?"
     r"|n_threads|threads?)\s{0,2}(?:="
@@ -22,7 +24,7 @@ _LAYERS = re.compile(
     r"|\b(?:only |just )?(\d{1,3})(?: ?(?:/|of|out of) ?\d{1,3})? (?:\w+ )?layers? (?:were |are "
     r"|is |get |got |being |could be |fit |went )?(?:offloaded|on(?:to)? (?:the |my )?(?:gpu|card"
     r"|p\d+|rtx|gtx|vram)|in(?:to)? (?:the )?(?:gpu|vram)|to (?:the |my )?(?:gpu|card|vram|p\d+|rtx|gtx))"
-    r"|\boffload(?:s|ed|ing)? (?:only |just |about )?(\d{1,3})(?: ?(?:/|of|out of) ?\d{1,3})? layers?",
+    r"|\boffload(?:s|ed|ing)? (?:only |just |about )?(\d{1,3}|one|two)(?: ?(?:/|of|out of) ?\d{1,3})? layers?",
     re.IGNORECASE,
 )
 _ONLY_CPU = re.compile(
@@ -73,7 +75,8 @@ def of(text: str) -> Knobs:
     threads = {
         int(next(one for one in match.groups() if one)) for match in _THREADS.finditer(text) if not _spec(text, match)
     }
-    layers = {int(next(one for one in match.groups() if one)) for match in _LAYERS.finditer(text)}
+    counts = (numbers.word(next(one for one in match.groups() if one)) for match in _LAYERS.finditer(text))
+    layers = {count for count in counts if count is not None}
     device = "cpu" if _ONLY_CPU.search(text) else None
     card = _ON_CARD.search(text) is not None
     if device and (card or layers - {0}):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pvekit.inference.reports import numbers
+from pvekit.inference.reports.prose import uncommon
 
 _N = r"(\d{1,6}(?:[.,]\d{1,4})?)"
 _WORDS = r"(?:half a|one|two|three|four|five|ten)"
@@ -21,9 +22,9 @@ _RATE = re.compile(
 _INVERSE = re.compile(
     rf"(?P<bound>more than|over|>)? ?(?P<n>{_N[1:-1]}) ?(?P<unit>ms|milliseconds?|s|secs?|seconds?"
     rf"|min|minutes?) ?(?:/|per|for (?:each|every|a|one|1)|a|each) ?(?:(?:inference|generated|output|eval"
-    rf"|response) )?(?:token|tok)\b"
+    rf"|response) )?(?:token|tok|(?-i:T))\b"
     rf"|\btoken time:? (?P<n3>{_N[1:-1]}) ?(?P<unit3>ms|s)\b"
-    rf"|(?:a|one|1|each|every) token (?:every|per|takes|in|each) (?:~|about "
+    rf"|(?:a|one|1|each|every) token(?: (?:every|per|takes|in|each) |/)(?:~|about "
     rf"|around )?(?P<n2>{_N[1:-1]})? ?(?P<unit2>ms|s|secs?|seconds?|minutes?)\b",
     re.IGNORECASE,
 )
@@ -85,6 +86,17 @@ def speeds(text: str) -> Iterator[Speed]:
             yield Speed(match.start(), match.end(), 1 / seconds, bound=match.group("bound") is not None)
     for match in _MINUTE.finditer(text):
         yield Speed(match.start(), match.end(), numbers.number(match.group(1)) / 60)
+    yield from _others(text, rates)
+
+
+def _others(text: str, rates: list[re.Match[str]]) -> Iterator[Speed]:
+    """Return speeds of rarer forms: tokens in a time, and the unit before the number."""
+    for start, end, rate, bound in uncommon.taken(text):
+        yield Speed(start, end, rate, bound=bound)
+    for start, end, rate, better in uncommon.ahead(text):
+        # Where its number stands before the unit, the next one is another's.
+        if not any(one.start() < end and start < one.end() for one in rates):
+            yield Speed(start, end, rate, better=better)
 
 
 def phase_of(before: str, after: str) -> str:

@@ -57,8 +57,9 @@ _AVX2 = re.compile(
 )
 _SWAP = re.compile(
     r"\b(?:is|it'?s|starts?|started|keeps?|heavily|constantly|system|machine|server|vm"
-    r"|always) (?:\w+ )?swapping\b|\bswaps? (?:heavily|constantly|to disk|like|a lot)"
-    r"|\bswapping (?:to disk|heavily|constantly)|\bgoes into swap\b|\busing swap\b",
+    r"|always) (?:\w+ )?swapping\b|\b(?:going|went|goes) (?:in)?to swap\b"
+    r"|\bswaps? (?:heavily|constantly|to disk|like|a lot)"
+    r"|\bswapping (?:to disk|heavily|constantly)|\busing swap\b",
     re.IGNORECASE,
 )
 _SWAP_USED = re.compile(
@@ -129,7 +130,7 @@ _NO_BACKEND = re.compile(
     r"\b(?:doesn'?t|does not|didn'?t|isn'?t|not|never|can'?t|won'?t) (?:\w+ ){0,2}?(?:use|using"
     r"|used|detect\w*|see|find|found|recogni[sz]\w*|utili[sz]\w*) (?:\w+ ){0,3}?gpu\b"
     r"|\bgpu (?:is |was )?(?:not|isn'?t|never|wasn'?t) (?:\w+ )?(?:used|detected|found|seen"
-    r"|recogni[sz]ed|utili[sz]ed)|\bfalls? back to (?:the )?cpu\b"
+    r"|recogni[sz]ed|utili[sz]ed)|\b(?:falls?|fell|falling) back to (?:the )?cpu\b"
     r"|\b(?:always|still|only|just|instead) +(?:uses?|using|runs?(?: only)? on|running(?: only)? on|runs? off) +"
     r"(?:the |my )?cpu\b(?! (?:and|threads?|cores?))|\b(?:uses?|using|runs? on|running on) (?:the |my )?cpu instead\b"
     r"|\bgpu (?:just )?(?:sits?|is|stays?) idle\b"
