@@ -23,7 +23,7 @@ _NAMES = {
     "host.link_generation": "PCIe generation", "host.link_width": "PCIe lanes",
     "host.link_generation_max": "PCIe generation of the slot", "host.link_width_max": "PCIe lanes of the slot",
     "host.link_under_load": "PCIe link read under load", "run.threads": "Threads of the run",
-    "run.depth": "Depth of the run", "host": "Facts of the host", "runs": "Measured speeds",
+    "run.depth": "Depth of the run", "host": "Facts of the host", "model": "The model", "runs": "Measured speeds",
 }  # fmt: skip
 
 

@@ -89,7 +89,11 @@ def _score(case: Case, name: str, module: ModuleType, main: Speed | None) -> Sco
     weighed: Weighed | None = module.judge(case)
     if weighed is None:
         return None
-    weighed = replace(weighed, lacking=tuple(fact for fact in weighed.lacking if not case.knows(fact)))
+    lacking = tuple(fact for fact in weighed.lacking if not case.knows(fact))
+    if not lacking and not weighed.evidence:
+        # Facts that are all known say nothing yet where the model is not: then that is what is lacking.
+        lacking = weighed.lacking if case.demand is not None else ("model",)
+    weighed = replace(weighed, lacking=lacking)
     score = log(module.PRIOR) + sum(one.weight for one in weighed.evidence)
     if weighed.state is False:
         return Scored(name, module, weighed, _GONE + score, None)
