@@ -143,6 +143,36 @@ def test_a_second_run_changes_nothing(llm: Owner) -> None:
     assert llm.in_guest("systemctl show -p ExecMainStartTimestampMonotonic pvekit-llama") == begin
 
 
+def test_it_is_probed_from_both_sides(llm: Owner) -> None:
+    llm.types("llm", "probe", "llm", "-o", "probe.json")
+    found = json.loads((llm.folder / "probe.json").read_text())
+    assert found["host"] == {"balloon": 0, "cpu_type": "host", "vcpus": 2}
+    assert (found["guest"]["virtual"], found["guest"]["cpus"]) == (True, 2)
+    assert found["guest"]["variant"]
+    assert {run["phase"] for run in found["runs"] if run["rate"] > 0} == {"decode", "prefill"}
+    # Who emulates the processor is known, and is the answer.
+    if found["guest"]["emulated"]:
+        assert "software plays the VM's processor" in llm.types("llm", "explain", "probe.json")
+
+
+def test_it_is_measured_and_serves_again(llm: Owner, figure: Figure) -> None:
+    begin = time.monotonic()
+    shown = llm.types("llm", "bench", "llm", "--suite", "quick", "--out", "llm.jsonl", timeout=1800)
+    figure(f"measured in {time.monotonic() - begin:.0f} s")
+    records = [json.loads(line) for line in (llm.folder / "llm.jsonl").read_text().splitlines()]
+    kinds = [record["kind"] for record in records]
+    assert kinds[:3] == ["header", "prediction", "environment"]
+    assert {kind: kinds.count(kind) for kind in ("llama-bench", "http", "failure")} == {
+        "llama-bench": 4, "http": 4, "failure": 0,
+    }  # fmt: skip
+    assert records[-1]["data"]["complete"] is True
+    assert "served, tokens/s of all" in shown
+    assert llm.asks("/health")[0] == 200
+    llm.types("llm", "report", "llm.jsonl", "--html", "llm.html")
+    page = (llm.folder / "llm.html").read_text()
+    assert "tiny-13m" in page
+
+
 class Slow(http.server.BaseHTTPRequestHandler):
     """Serves a file with ranges; the first connection breaks in the middle."""
 

@@ -33,7 +33,7 @@ def best(flags: Sequence[str] | None = None) -> str:
     needs = {
         "sse42": {"sse4_2"}, "sandybridge": {"avx"}, "haswell": {"avx2", "fma", "f16c", "bmi2"},
         "skylakex": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"},
-        "icelake": {"avx512_vnni", "avx512_vbmi"},
+        "icelake": {"avx512_vnni", "avx512vbmi"},
     }  # fmt: skip
     found = "sse42"
     for variant in VARIANTS:

@@ -166,11 +166,14 @@ def test_what_the_evidence_holds_is_text_and_nothing_else() -> None:
     nothing_from_elsewhere(text, page)
 
 
-def test_the_templates_of_pages_escape() -> None:
-    (template,) = (data_dir("templates") / "report").iterdir()
+@pytest.mark.parametrize("template", sorted((data_dir("templates") / "report").iterdir()), ids=lambda path: path.name)
+def test_the_templates_of_pages_escape(template: Path) -> None:
     assert template.name.endswith(".html.j2")
-    assert "safe" not in re.findall(r"\|\s*(\w+)", template.read_text())
-    assert "autoescape" not in template.read_text()
+    text = template.read_text()
+    # Pictures are made of elements that escape what is put into them.
+    pictures = ("{{ figure.svg | safe }}", "{{ swatch(style, form) | safe }}")
+    assert len(re.findall(r"\|\s*safe", text)) == sum(text.count(each) for each in pictures)
+    assert "autoescape" not in text
 
 
 def test_nothing_that_was_taken_out_comes_back(tmp_path: Path) -> None:

@@ -30,14 +30,15 @@ KERNEL: Mapping[Isa, float] = {
     Isa.SSE42: 0.29, Isa.AVX: 0.9, Isa.AVX2: 1.0, Isa.AVX512: 1.0, Isa.AVX512_VNNI: 1.0, Isa.AMX: 1.0,
     Isa.NEON: 0.3, Isa.NEON_DOTPROD: 0.45, Isa.NEON_I8MM: 0.5,
 }  # fmt: skip
-"""Weights per cycle in decode, AVX2 being 1. Measured in seconds of a processor, as ratios to AVX2 on one machine, with
-270M and 1.2B parameters in Q4_K_M: SSE4.2 0.27 and 0.32, AVX 0.85 and 0.96; ARM from its lane widths (two of
-128 bit)."""
+"""Weights per cycle in decode, AVX2 being 1. Measured in seconds of a processor (benchmarks/llm_isa.py), Q4_K_M: SSE4.2
+0.27 and 0.32 (270M and 1.2B parameters) on a Zen 2, 0.15 (270M) on a Zen 5; AVX 0.85, 0.96 and 0.74; AVX-512 0.91, with
+VNNI 0.98, on the Zen 5; ARM from its lane widths (two of 128 bit)."""
 MATRIX: Mapping[Isa, float] = {
     Isa.SSE42: 0.16, Isa.AVX: 0.78, Isa.AVX2: 1.0, Isa.AVX512: 1.3, Isa.AVX512_VNNI: 1.65, Isa.AMX: 1.65,
     Isa.NEON: 0.2, Isa.NEON_DOTPROD: 0.4, Isa.NEON_I8MM: 0.7,
 }  # fmt: skip
-"""Multiply-adds per cycle in prefill, AVX2 being 1. Measured likewise: SSE4.2 0.13 and 0.19, AVX 0.91 and 0.67."""
+"""Multiply-adds per cycle in prefill, AVX2 being 1. Measured likewise: SSE4.2 0.13 and 0.19, then 0.07,
+AVX 0.91 and 0.67, then 0.65; AVX-512 1.06, with VNNI 1.27, and more on processors whose AVX2 is narrower."""
 
 
 @dataclass(frozen=True, slots=True)

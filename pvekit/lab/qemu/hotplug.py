@@ -77,10 +77,23 @@ def _change_medium(qmp: Qmp, of: storage.Drive, log: Log) -> bool:
     _drop_node(qmp, of.node)
     if of.path is not None:
         qmp.execute("blockdev-add", storage.node(of))
-        qmp.execute("blockdev-insert-medium", {"id": of.key, "node-name": of.node})
+        _insert(qmp, of)
     qmp.execute("blockdev-close-tray", {"id": of.key})
     log(f"{of.key}: {'medium changed' if of.path else 'medium taken out'}")
     return True
+
+
+def _insert(qmp: Qmp, of: storage.Drive) -> None:
+    """Put a medium into the open tray; a guest that just starts may have closed it meanwhile."""
+    for last in (False, False, True):
+        try:
+            qmp.execute("blockdev-insert-medium", {"id": of.key, "node-name": of.node})
+        except QmpError as error:
+            if last or error.kind != "GenericError":
+                raise
+            qmp.execute("blockdev-open-tray", {"id": of.key, "force": True})
+        else:
+            return
 
 
 def _same_disk(qmp: Qmp, of: storage.Drive) -> bool:

@@ -23,6 +23,6 @@ def judge(case: Case) -> Weighed | None:
     """Weigh it where somebody looked; a guest that runs at all says nothing of it otherwise."""
     if not case.guest.emulated:
         return None
-    read = because("the guest's processor is emulated", 7.0, case.where("guest.emulated"))
+    read = because("the guest's processor is emulated", 9.0, case.where("guest.emulated"))
     # What it costs is known beforehand: no measured speed has to be compared.
     return Weighed((0.01, 0.1), True, (read,), factor=20.0, proven=True)
