@@ -192,18 +192,12 @@ def exit_codes_page() -> str:
 def kinds_page() -> str:
     """Return the kinds of VM: the first line of each module of ``pvekit/guests``."""
     from pvekit import guests
-    from pvekit.model.stack.checks import LATER_KINDS
 
     rows = []
     for kind in sorted(guests.kinds()):
         module = importlib.import_module(f"pvekit.guests.{kind}")
         rows.append((f"`{kind}`", inspect.cleandoc(module.__doc__ or "").partition("\n\n")[0]))
-    later = sorted(LATER_KINDS - guests.kinds())
-    text = "# Kinds of VM\n\n`kind:` says what a VM is.\n\n" + table(("Kind", "What it is"), rows)
-    if later:
-        names = ", ".join(f"`{kind}`" for kind in later)
-        text += f"\nKnown, but not built by this version: {names}. `pvekit validate` says so.\n"
-    return text
+    return "# Kinds of VM\n\n`kind:` says what a VM is.\n\n" + table(("Kind", "What it is"), rows)
 
 
 # Playbooks

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pvekit.adapters.llm.ending import ended, loud
 from pvekit.adapters.llm_probe_gpu import variant
 from pvekit.adapters.runner import Runner
 from pvekit.model.errors import TaskFailed
@@ -75,7 +76,7 @@ def bench(runner: Runner, program: Bench, model: str, arguments: Sequence[str], 
         raise TaskFailed(f"llama-bench printed no JSON: {error}", where=runner.where) from error
     if done.rc != 0 or not rows:
         raise TaskFailed(
-            f"llama-bench {_ended(done.rc)}" + "".join(f"\n  {line}" for line in said(done.err)[-5:]),
+            f"llama-bench {ended(done.rc)}" + "".join(f"\n  {line}" for line in said(done.err)[-5:]),
             where=runner.where,
             hint=f"Try it there by hand: {program.command[-1]} -m {model} {' '.join(arguments)}",
         )
@@ -84,18 +85,7 @@ def bench(runner: Runner, program: Bench, model: str, arguments: Sequence[str], 
 
 def said(stderr: str) -> list[str]:
     """Return the lines that say something: without the shell's times and folders of backends that are not there."""
-    lines = [line for line in stderr.splitlines() if line.strip() and "failed to enumerate" not in line]
-    return [line for line in lines if not re.fullmatch(r"\d+m[\d.]+s \d+m[\d.]+s", line.strip())]
-
-
-def _ended(code: int) -> str:
-    if code == 127:
-        return "is not installed"
-    if code in (132, -4):
-        return "used an instruction that the processor does not have"
-    if code in (137, -9):
-        return "was killed, as it happens when memory runs out"
-    return f"ended with {code}" if code else "measured nothing"
+    return [line for line in loud(stderr) if not re.fullmatch(r"\d+m[\d.]+s \d+m[\d.]+s", line.strip())]
 
 
 def _seconds(stderr: str) -> float | None:

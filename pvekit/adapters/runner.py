@@ -82,5 +82,10 @@ class Remote:
         environment: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run a command there. ``environment`` shows in the process list: nothing secret belongs in it."""
-        settings = [f"{key}={value}" for key, value in (environment or {}).items()]
-        return self.session.run(["env", *settings, *argv] if settings else argv, timeout=timeout, stdin=stdin)
+        return self.session.run(with_settings(argv, environment), timeout=timeout, stdin=stdin)
+
+
+def with_settings(argv: Sequence[str], environment: Mapping[str, str] | None) -> list[str]:
+    """Return a command that sets variables for itself, for a shell elsewhere that takes none."""
+    settings = [f"{key}={value}" for key, value in (environment or {}).items()]
+    return ["env", *settings, *argv] if settings else list(argv)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pvekit.inference.explanation import Explanation, Judgement, Overall, Stance
+from pvekit.inference.factnames import within
 
 _SHOWN = 4
 _LEAST = 0.03
@@ -42,7 +43,7 @@ def _judgement(one: Judgement) -> list[str]:
             place = f"  [{each.seen.file}:{each.seen.line}]" if each.seen.line else f"  [{each.seen.file}]"
         lines.append(f"     {sign} {each.text}{place}")
     if one.lacking and one.stance is not Stance.CONFIRMED:
-        lines.append(f"       not known: {', '.join(one.lacking)}")
+        lines.append(f"       not known: {', '.join(map(within, one.lacking))}")
     if one.stance in (Stance.CONFIRMED, Stance.LIKELY):
         lines.append(f"       {one.remedy}")
     return lines

@@ -17,6 +17,9 @@ _GIB = 2**30
 _COPIES = """\
 Copies are weights in the order of the processor's instructions. The file's own pages of them are given back when memory
 is short, so FITS leaves them out."""
+_SMALLER = (
+    "It does not fit: try a smaller --quant, a smaller --context, --kv q8_0, or other layers on cards (--offload)."
+)
 
 
 def text(prediction: Prediction) -> str:
@@ -53,6 +56,8 @@ def _memory(used: Sequence[MemoryUse]) -> str:
     text = table((*head, "THERE IS", "FITS"), rows)
     if copied:
         text += f"\n{_COPIES}"
+    if any(each.fits is False for each in used):
+        text += f"\n{_SMALLER}"
     return text
 
 
@@ -99,6 +104,8 @@ def advice_text(hardware: Hardware, demand: Demand, found: Sequence[Advice]) -> 
     if hardware.memory.populated is None and hardware.memory.channels is not None:
         lines.append("Nobody said how many memory channels have a module, so none is offered: name it in the machine's "
                      "file (memory: {populated: 2}).")  # fmt: skip
+    if len(found) == 1:
+        lines.append("Nothing else was left to compare: raise --budget-watts, or name a card with --price.")
     return "\n\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pvekit.cli.show import table
+from pvekit.inference.factnames import within
 from pvekit.inference.observed import Host
 from pvekit.inference.probed import Probed
 
@@ -85,7 +86,7 @@ def _missing(probed: Probed) -> str:
     whys: dict[str, list[str]] = {}
     for name, missing in probed.missing.items():
         whys.setdefault(missing.why, []).append(name)
-    lines = [f"  {', '.join(names)}: {why}" for why, names in whys.items()]
+    lines = [f"  {', '.join(map(within, names))}: {why}" for why, names in whys.items()]
     return "\n".join(["not known:", *lines]) if lines else ""
 
 

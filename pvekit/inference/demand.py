@@ -108,9 +108,3 @@ class Demand:
             * (layer.attention.key * CACHE_BYTES[key] + layer.attention.value * CACHE_BYTES[value])
             for layer in self.layers if layer.attention
         ))  # fmt: skip
-
-    def attention_operations(self, depth: int) -> int:
-        """Return the operations of one token's scores and sums over ``depth`` tokens (2 per multiply-add)."""
-        return sum(
-            4 * layer.attention.width * layer.attention.tokens(depth) for layer in self.layers if layer.attention
-        )

@@ -76,7 +76,7 @@ def choose_cpu(model: str, vbs: bool) -> tuple[str, str]:
 def choose_for_llama(nodes: int, cards: bool) -> tuple[str, str]:
     """Return a CPU type for a language model and why. ``nodes``: how many the cluster has; ``cards``: it gets some.
 
-    Without AVX2 llama.cpp was measured to decode 3.4 times and to read prompts 12 times slower per core.
+    Without AVX2 llama.cpp was measured to decode 3 to 7 times and to read prompts 5 to 14 times slower per core.
     """
     if cards:
         return "host", "llama.cpp uses all that the processor can, and a VM with cards stays on its node"

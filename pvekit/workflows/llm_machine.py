@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pvekit.adapters.runner import Local, Remote, Runner
+from pvekit.adapters.runner import Local, Remote, Runner, with_settings
 from pvekit.adapters.ssh import Completed
 from pvekit.model.errors import ApiError, GuestNotReady, HostUnreachable, PvekitError
 from pvekit.model.missing import Missing
@@ -58,9 +58,7 @@ class Door:
         environment: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run a command there; errors as of the door."""
-        settings = [f"{key}={value}" for key, value in (environment or {}).items()]
-        command = ["env", *settings, *argv] if settings else list(argv)
-        return self.door.attempt(command, stdin=stdin, timeout=timeout)
+        return self.door.attempt(with_settings(argv, environment), stdin=stdin, timeout=timeout)
 
 
 def here(environment: Mapping[str, str] | None = None) -> Machine:
@@ -168,5 +166,14 @@ def opened(where: Host, *, lab: bool = False) -> Iterator[Machine]:
         with open_session(file, lab=lab) as session, guest(session, where.name) as machine:
             yield machine
         return
-    with host(replace(where, stack=file)) as machine:
+    with ExitStack() as stack:
+        try:
+            machine = stack.enter_context(host(replace(where, stack=file)))
+        except PvekitError as error:
+            if plain:
+                why = "there is no stack.yaml here" if file is None else f"{file} has no such VM"
+                error.hint = (
+                    f"{error.hint}\n  If {where.name} is a VM: {why}; name its stack file with --stack.".lstrip()
+                )
+            raise
         yield machine

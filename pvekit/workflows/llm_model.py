@@ -29,12 +29,11 @@ def demand(model: str, quant: str | None) -> Demand:
         shape = shapes.shape(name)
         return demands.of_shape(shape, quant or (ending[1] if ending else DEFAULT_QUANT))
     except KeyError as error:
-        raise NotFound(
-            str(error.args[0]),
-            status=0,
-            where=model,
-            hint="Name a GGUF file, its address (https://...), or a shape: pvekit llm synth --list",
-        ) from error
+        what = str(error.args[0])
+        hint = "Name a GGUF file, its address (https://...), or a shape: pvekit llm synth --list"
+        if "quantisation" in what:
+            hint = "Write one of these after --quant."
+        raise NotFound(what, status=0, where=model, hint=hint) from error
 
 
 def header(model: str) -> GgufFile | None:

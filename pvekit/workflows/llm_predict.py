@@ -6,7 +6,7 @@ The machine is a preset, a description, a probe's file, or this one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from pvekit.adapters.runner import Local
 from pvekit.inference import machines
 from pvekit.inference.demand import Demand
 from pvekit.inference.hardware import Hardware
+from pvekit.inference.machines.names import plain
+from pvekit.inference.models import quants
 from pvekit.inference.predict import Probe, Serving, of_runs, predict
 from pvekit.inference.predict.advise import Advice, Option, compared, options
 from pvekit.inference.prediction import Prediction
@@ -114,8 +116,8 @@ def _lines(text: str, where: str) -> list[Any]:
         if line.strip():
             try:
                 found.append(json.loads(line))
-            except ValueError as error:
-                raise ProbeInvalid(f"it is not JSON: {error}", where=f"{where}:{number}",
+            except ValueError:
+                raise ProbeInvalid("it is not JSON", where=f"{where}:{number}",
                                    hint="Write one with pvekit llm probe HOST -o FILE.") from None  # fmt: skip
     return found
 
@@ -146,7 +148,7 @@ def predicted(
     offload: str | int, threads: int | None, probe: str | None, slots: int = 1, cache: str = "f16",
 ) -> Prediction:  # fmt: skip
     """Return the prediction that ``pvekit llm predict`` shows. Raises PvekitError."""
-    demand = llm_model.demand(model, quant)
+    demand = _asked(model, quant)
     known = machine(hardware)
     measured = probe_file(probe) if probe else known.probe
     return predict(
@@ -160,18 +162,40 @@ def advised(
     prices: Mapping[str, float], probe: str | None,
 ) -> tuple[Hardware, Demand, tuple[Advice, ...]]:  # fmt: skip
     """Return upgrades of the first machine, and the other machines, compared with it. Raises PvekitError."""
-    demand = llm_model.demand(model, quant)
+    demand = _asked(model, quant)
     base = machine(hardware[0] if hardware else None)
     measured = probe_file(probe) if probe else base.probe
-    cards = [name for name in prices if machines.match_gpu(name) is not None]
+    matched = {name: machines.match_gpu(name) for name in prices}
+    cards = [card.name for card in matched.values() if card is not None]
+    prices = {card.name if (card := matched[name]) else name: amount for name, amount in prices.items()}
     known_shape = llm_model.header(model) is None
     found = list(options(demand, base.hardware, cards=cards, smaller=_smaller(model) if known_shape else None))
     for word in hardware[1:]:
         other = machine(word).hardware
         found.append(Option(other.name, word, other, demand, "another machine"))
+    _refuse_unused(prices, {option.word for option in found})
     return base.hardware, demand, compared(
         demand, base.hardware, found, context=context, depth=depth, probe=measured, prices=prices, budget=budget
     )  # fmt: skip
+
+
+def _asked(model: str, quant: str | None) -> Demand:
+    """Return the demand of a model that a person names. Raises PvekitError also for a file's --quant."""
+    demand = llm_model.demand(model, quant)
+    if quant is not None and quants.canonical(quant) != demand.quant:
+        raise PvekitError(f"the file is {demand.quant}, and --quant says {quant}", where=model,
+                          hint="Leave --quant out, or name a shape in place of the file.")  # fmt: skip
+    return demand
+
+
+def _refuse_unused(prices: Mapping[str, float], words: Collection[str]) -> None:
+    """Refuse a price of what is not compared: it would be left out without a word. Raises PvekitError."""
+    for name in prices:
+        if plain(name) not in map(plain, words):
+            raise PvekitError(
+                f"--price names {name!r}, which is nothing that can be done here", where="advise",
+                hint=f"Name a card by its name, or one of: {', '.join(sorted(words))}.",
+            )  # fmt: skip
 
 
 def _smaller(model: str) -> Any:

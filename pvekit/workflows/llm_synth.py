@@ -50,7 +50,9 @@ def synth(
     if layers is not None:
         if isinstance(source, GgufFile):
             raise PvekitError("a file's twin has the file's layers", where=model, hint="Leave --layers out.")
-        source = replace(source, layers=min(layers, source.layers))
+        if layers > source.layers:
+            raise PvekitError(f"the shape has {source.layers} layers", where=model, hint="Say fewer with --layers.")
+        source = replace(source, layers=layers)
         stem, demand = f"{stem}-{source.layers}layers", demands.of_shape(source, demand.quant)
     path = out or Path(f"{stem}.gguf")
     folder, needed = path.absolute().parent, size_of(source, demand.quant)

@@ -12,6 +12,7 @@ from pvekit.cli import llm_show_explain as show
 from pvekit.inference import machines
 from pvekit.inference.explain import explain
 from pvekit.inference.explanation import Explanation, Overall, Stance
+from pvekit.inference.factnames import title
 from pvekit.inference.hardware import Isa
 from pvekit.inference.observed import Guest, Host, Observed, Run, Seen
 from pvekit.inference.reports.prose import signs
@@ -114,3 +115,13 @@ def test_less_knowledge_never_decides(one: Scenario) -> None:
     for fact, less in dropped(one):
         after = asserted(explain(less))
         assert after is None or after == before, f"without {fact}: {after} instead of {before}"
+
+
+@pytest.mark.parametrize("one", scenarios(), ids=lambda one: one.file)
+def test_what_is_not_known_was_not_read_and_has_a_name_for_people(one: Scenario) -> None:
+    for judgement in explain(one.observed).ranked:
+        for fact in judgement.lacking:
+            side, _, name = fact.partition(".")
+            if side in ("guest", "host"):
+                assert getattr(getattr(one.observed, side), name) is None, f"{judgement.id}: {fact}"
+                assert title(fact) != fact

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pvekit.adapters.llm.ending import ended, loud
 from pvekit.adapters.runner import Runner
 from pvekit.model.errors import PvekitError
 
@@ -139,9 +140,10 @@ def run(
         done = runner.run([*argv, "-o", "jsonl"], timeout=timeout + 30.0, environment=bench.environment)
     except PvekitError as error:
         return Failed(error.message, "", None)
-    last = "\n".join(_said(done.err)[-_LAST:])
+    last = "\n".join(loud(done.err)[-_LAST:])
     if done.rc != 0:
-        return Failed(f"llama-bench {_ended(done.rc, timeout)}", last, done.rc)
+        how = f"did not end within {timeout:.0f} s" if done.rc == _TIME_OUT else ended(done.rc)
+        return Failed(f"llama-bench {how}", last, done.rc)
     try:
         rows = parse(done.out)
     except ValueError as error:
@@ -149,19 +151,3 @@ def run(
     if not rows:
         return Failed("llama-bench measured nothing", last, done.rc)
     return Benched(rows, done.out, variant(done.err))
-
-
-def _said(stderr: str) -> list[str]:
-    return [line for line in stderr.splitlines() if line.strip() and "failed to enumerate" not in line]
-
-
-def _ended(code: int, timeout: float) -> str:
-    if code == _TIME_OUT:
-        return f"did not end within {timeout:.0f} s"
-    if code == 127:
-        return "is not installed"
-    if code in (132, -4):
-        return "used an instruction that the processor does not have"
-    if code in (137, -9):
-        return "was killed, as it happens when memory runs out"
-    return f"ended with {code}"

@@ -37,6 +37,8 @@ def parse(text: str) -> Record:
         row = json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise ValueError("it is not JSON") from error
     if not isinstance(row, dict) or row.get("kind") not in KINDS or not isinstance(row.get("data"), dict):
         raise ValueError("it is not a record of a benchmark")
     key, at, version = row.get("key"), row.get("at"), row.get("version", VERSION)
@@ -148,7 +150,8 @@ def _records(content: bytes, path: Path) -> tuple[list[Record], int]:
             # A machine that lost power may leave zeros where the last line should be.
             if last:
                 break
-            raise PvekitError(f"cannot be read: {error}", where=f"{path}:{number}",
+            why = "it is not text" if isinstance(error, UnicodeDecodeError) else str(error)
+            raise PvekitError(f"cannot be read: {why}", where=f"{path}:{number}",
                               hint="Is it a results file of pvekit llm bench?") from error  # fmt: skip
         whole += len(raw)
     return found, whole

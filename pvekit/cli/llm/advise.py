@@ -26,18 +26,17 @@ def _prices(_context: click.Context, _option: click.Parameter, values: tuple[str
 
 @click.command()
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
-@click.option("--model", "more", multiple=True, metavar="MODEL", help="The same; may be given several times.")
+@click.option("--model", "more", multiple=True, metavar="MODEL", help="One more model; repeatable.")
 @click.option("--quant", metavar="Q", help="The quantisation of a shape, such as Q4_K_M.")
 @click.option(
     "--hardware", multiple=True, metavar="FILE|PRESET", help="Yours; a second is compared. Default: this one."
 )
-@click.option(
-    "--ctx", "context", type=click.IntRange(1, 2**24), default=4096, show_default=True, help="Tokens to hold."
-)
+@click.option("--context", "--ctx", "context", type=click.IntRange(1, 2**24), default=4096, show_default=True,
+              help="Tokens to hold.")  # fmt: skip
 @click.option("--depth", type=click.IntRange(0, 2**24), default=0, show_default=True, help="Tokens there already.")
 @click.option("--budget-watts", type=click.FloatRange(1), metavar="W", help="Leave out what draws more under load.")
 @click.option("--price", "prices", multiple=True, callback=_prices, metavar="NAME=AMOUNT",
-              help="What a card, channels or avx2 cost; the named cards are looked at.")  # fmt: skip
+              help="What a card, channels or avx2 cost ('RTX 3060=250'); the named cards are looked at.")  # fmt: skip
 @click.option("--probe", type=_FILE, metavar="FILE", help="What pvekit llm probe wrote on that machine.")
 @json_option
 def command(

@@ -19,7 +19,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--memory", default="8GiB", show_default=True, help="The VM's memory.")
 @click.option("--disk", default="20GiB", show_default=True, help="The VM's disk.")
 @click.option("--cores", type=click.IntRange(1), default=4, show_default=True, help="The VM's processors.")
-@click.option("--context", type=click.IntRange(128), default=8192, show_default=True, help="Tokens of context.")
+@click.option(
+    "--context", "--ctx", type=click.IntRange(128), default=8192, show_default=True, help="Tokens of context."
+)
 @click.option("--lan", is_flag=True, help="Listen on the VM's network, not inside the guest only.")
 @click.option("--like", type=_FILE, metavar="STACK", help="Take host and defaults from there. Default: embedded node.")
 @click.option("--image", metavar="URL|RECIPE", help="The disk image. Default: built here, with llama.cpp in it.")

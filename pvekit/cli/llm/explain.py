@@ -60,10 +60,7 @@ def command(
     click.echo(
         json.dumps(show.document(explanation), indent=2, ensure_ascii=False) if as_json else show.text(explanation)
     )
-    return _CODES[explanation.overall.name]
-
-
-_CODES = {"AT_LIMIT": 0, "CONFIRMED": 0, "UNDECIDED": 1, "UNKNOWN": 2}
+    return show.code(explanation)
 
 
 def _tried(observed: Observed, first: Explanation, where: object, asked: tuple[str, str], *, lab: bool) -> Explanation:

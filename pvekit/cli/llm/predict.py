@@ -23,9 +23,8 @@ def offload(_context: click.Context, _option: click.Parameter, value: str) -> st
 @click.argument("model")
 @click.option("--quant", metavar="Q", help="The quantisation of a shape, such as Q4_K_M.")
 @click.option("--hardware", metavar="FILE|PRESET", help="The machine. Default: this one.")
-@click.option(
-    "--ctx", "context", type=click.IntRange(1, 2**24), default=4096, show_default=True, help="Tokens to hold."
-)
+@click.option("--context", "--ctx", "context", type=click.IntRange(1, 2**24), default=4096, show_default=True,
+              help="Tokens to hold.")  # fmt: skip
 @click.option(
     "--depth", "depths", type=click.IntRange(0, 2**24), multiple=True, help="Tokens there already; repeatable."
 )

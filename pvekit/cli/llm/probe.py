@@ -14,7 +14,9 @@ from pvekit.cli.options import json_option
 @machine_options
 @click.option("--model", default="", metavar="FILE", help="A GGUF file there. Default: what it serves, or a synthetic.")
 @click.option("--facts-only", is_flag=True, help="Measure nothing.")
-@click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it here.")
+@click.option(
+    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep it in a file (JSON)."
+)
 @json_option
 def command(opened: Open, model: str, facts_only: bool, out: Path | None, as_json: bool) -> None:
     """Find out what a machine has for inference.
@@ -37,3 +39,7 @@ def command(opened: Open, model: str, facts_only: bool, out: Path | None, as_jso
         work.save(found, out)
         click.echo(f"{out}: written", err=True)
     click.echo(write(found).rstrip() if as_json else llm_show_probe.text(found))
+    if not as_json:
+        kept = str(out) if out is not None else "FILE"
+        again = "" if out is not None else ", once -o FILE has kept it"
+        click.echo(f"next: pvekit llm predict MODEL --hardware {kept}{again}", err=True)

@@ -26,6 +26,8 @@ def command(results: tuple[Path, ...], html: Path | None, md: Path | None, png: 
     from pvekit.adapters import browser
     from pvekit.workflows import llm_report as work
 
+    if dark and png is None:
+        raise click.UsageError("--dark goes with --png.")
     if html is None and md is None and png is None:
         html = results[0].with_suffix(".html")
     work.refuse_existing([path for path in (html, md, png) if path is not None])

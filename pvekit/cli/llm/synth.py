@@ -21,13 +21,13 @@ def command(
     """Write a model with random weights.
 
     It has the size, the tensors and the speed of the real one, and answers nonsense: to measure a machine before
-    anything is downloaded. MODEL is a shape such as qwen2.5-14b, or a GGUF file whose twin is made.
+    anything is downloaded. SHAPE is a name such as qwen2.5-14b; of a GGUF file a twin is made.
     """
     from pvekit.workflows import llm_model, llm_synth
 
     if listing:
         for name, billions in llm_model.listed():
-            click.echo(f"{name:32} {billions:8.2f} thousand million parameters")
+            click.echo(f"{name:32} {billions * 1000:9,.0f} million parameters")
         click.echo(f"quantisations: {' '.join(llm_model.quantisations())}")
         return
     if model is None:

@@ -17,7 +17,7 @@ from pvekit.cli.options import yes_option
               help="Whose tokens per second.")  # fmt: skip
 @click.option("--runs", type=click.IntRange(20, 2000), default=60, show_default=True, help="The budget.")
 @click.option("--depth", type=click.IntRange(0), default=0, show_default=True, help="Tokens that are there already.")
-@click.option("--kv", is_flag=True, help="Also try an 8-bit KV cache, which is a little less exact.")
+@click.option("--try-kv", "kv", is_flag=True, help="Also try an 8-bit KV cache, which is a little less exact.")
 @click.option("--dry-run", is_flag=True, help="Say what would be tried.")
 @click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Records (JSONL).")
 @yes_option

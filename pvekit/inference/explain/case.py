@@ -62,6 +62,20 @@ class Case(Ran):
             memory = replace(memory, megatransfers=self.host.megatransfers)
         return replace(found, memory=memory)
 
+    @property
+    def unknown(self) -> str:
+        """Return in words what is not known of model, machine and speed, with its verb."""
+        parts = {"the model": self.demand, "the machine": self.hardware, "a speed of decode": self.decodes or None}
+        lacking = [name for name, value in parts.items() if value is None] or ["enough of the machine"]
+        return f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'}"
+
+    def knows(self, fact: str) -> bool:
+        """Tell whether somebody looked at a fact of guest, host or run."""
+        side, _, name = fact.partition(".")
+        if side == "run":
+            return name == "threads" and self.threads is not None
+        return getattr({"guest": self.guest, "host": self.host}.get(side), name, None) is not None
+
     @cached_property
     def cpu(self) -> Speed | None:
         """Return the best decode rate on the CPU alone."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from functools import lru_cache
 from math import exp, log
 from types import ModuleType
@@ -68,7 +69,11 @@ def explain(observed: Observed) -> Explanation:
     if answer in (Overall.UNDECIDED, Overall.UNKNOWN):
         experiment = experiments.between(case, [one.id for one in ranked if one.stance is not Stance.REFUTED])
     return Explanation(
-        answer, summary(answer, ranked, main), tuple(ranked), experiment, (*notes.notes(case), *observed.notes)
+        answer,
+        summary(answer, ranked, main, case.unknown),
+        tuple(ranked),
+        experiment,
+        (*notes.notes(case), *observed.notes),
     )
 
 
@@ -85,6 +90,11 @@ def _score(case: Case, name: str, module: ModuleType, main: Speed | None) -> Sco
     weighed: Weighed | None = module.judge(case)
     if weighed is None:
         return None
+    lacking = tuple(fact for fact in weighed.lacking if not case.knows(fact))
+    if not lacking and not weighed.evidence:
+        # Facts that are all known say nothing yet where the model is not: then that is what is lacking.
+        lacking = weighed.lacking if case.demand is not None else ("model",)
+    weighed = replace(weighed, lacking=lacking)
     score = log(module.PRIOR) + sum(one.weight for one in weighed.evidence)
     if weighed.state is False:
         return Scored(name, module, weighed, _GONE + score, None)

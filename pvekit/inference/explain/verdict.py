@@ -86,11 +86,11 @@ def overall(ranked: list[Judgement], main: Speed | None, faults: frozenset[str],
     return Overall.UNDECIDED
 
 
-def summary(answer: Overall, ranked: list[Judgement], main: Speed | None) -> str:
-    """Return the answer in a sentence or two."""
+def summary(answer: Overall, ranked: list[Judgement], main: Speed | None, unknown: str) -> str:
+    """Return the answer in a sentence or two; ``unknown`` is what a healthy speed would need."""
     best = ranked[0]
     if main is None:
-        measured = "How fast it should be cannot be said: the model or the machine is not known."
+        measured = f"How fast it should be cannot be said: {unknown} not known."
     else:
         healthy = f"{main.said[0]:.1f} to {main.said[1]:.1f}"
         measured = f"Measured {main.run.rate:.2f} tokens/s; this machine should do {healthy}."

@@ -41,5 +41,9 @@ def near(name: str, machines: Iterable[str], most: int = 4) -> list[str]:
     asked = plain(name)
     numbers = [word for word in re.findall(r"[a-z-]*\d+[a-z0-9]*", asked) if len(word) >= 3]
     alike = difflib.get_close_matches(asked, listed, n=most, cutoff=0.6)
+    if " " not in asked:
+        # Whole names are long beside a number alone, and a slip in it (5950Y) hides among them.
+        last = {each.rpartition(" ")[2]: each for each in listed}
+        alike = [last[each] for each in difflib.get_close_matches(asked, last, n=most, cutoff=0.75)] + alike
     alike += [each for each in listed if any(word in each for word in numbers)]
     return [listed[each] for each in dict.fromkeys(alike)][:most]

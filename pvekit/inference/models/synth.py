@@ -15,7 +15,7 @@ from pvekit.inference.models.noise import KINDS, noise, same
 from pvekit.inference.models.shape import Shape
 from pvekit.inference.models.vocabulary import vocabulary
 from pvekit.model.errors import PvekitError
-from pvekit.model.ggml import BY_NAME, Kind
+from pvekit.model.ggml import Kind
 from pvekit.model.gguf import GgufFile, Long, Scalar
 
 _Parts = list[tuple[str, tuple[int, ...], Kind]]
@@ -161,8 +161,3 @@ def _of_shape(shape: Shape, quant: str) -> tuple[_Parts, Mapping[str, Entry]]:
         if latent.query_rank:
             metadata[f"{base}.attention.q_lora_rank"] = latent.query_rank
     return parts, {**metadata, **vocabulary(shape.vocabulary)}
-
-
-def makeable(quant: str) -> bool:
-    """Tell whether weights of this quantisation can be made up. Raises KeyError."""
-    return BY_NAME[quants.BASE[quants.canonical(quant)]].name in KINDS

@@ -87,7 +87,7 @@ def options(
         yield Option(f"{wider.value.upper()} instructions", wider.value, replace(hardware, cpu=cpu), demand, note)
     if all(card.kind is not GpuClass.APPLE for card in hardware.gpus):
         for card in _cards(cards or CARDS):
-            yield Option(f"a {card.name}", card.name, _with(hardware, card), demand, f"{card.memory // 2**30} GiB")
+            yield Option(f"with {card.name}", card.name, _with(hardware, card), demand, f"{card.memory // 2**30} GiB")
     if smaller is not None and demand.quant in _SMALLER:
         for quant in _SMALLER[_SMALLER.index(demand.quant) + 1 :]:
             yield Option(f"quantised to {quant}", quant, hardware, smaller(quant), "another file, less exact")

@@ -49,7 +49,10 @@ def predict(
         model=demand.name, quant=demand.quant, hardware=hardware.name, context=serving.context, gpu_layers=on_cards,
         layers=len(demand.layers), memory=used, decode=tuple(decode_speeds), prefill=tuple(prefill_speeds),
         basis="probe" if measured else "specification",
-        notes=(*_notes(hardware, machine, parts, probe, serving, demand), *_later(used[0], demand, serving)),
+        notes=(
+            *_notes(hardware, machine, parts, probe, serving, demand), *_unused(hardware, gpu_layers),
+            *_later(used[0], demand, serving),
+        ),
     )  # fmt: skip
 
 
@@ -77,6 +80,12 @@ def expected_decode(
     return spread(summed(demand, machine, asked), machine, changed, "decode")
 
 
+def _unused(hardware: Hardware, gpu_layers: str | int) -> tuple[str, ...]:
+    if not hardware.gpus and gpu_layers not in ("auto", 0):
+        return ("No card of this machine is known, so no layer lies on one.",)
+    return ()
+
+
 def _notes(
     hardware: Hardware, machine: Devices, parts: Sequence[Part], probe: Probe | None, serving: Serving, demand: Demand
 ) -> tuple[str, ...]:  # fmt: skip
@@ -93,7 +102,7 @@ def _notes(
     if probe is None:
         notes.append("From specifications alone. `pvekit llm probe` measures the machine and narrows this.")
     if hardware.gpus and on_cpu and any(part.card is not None for part in parts):
-        notes.append("The model does not fit the cards whole: the layers in main memory set the pace.")
+        notes.append("Not all of the model lies on cards: its layers in main memory set the pace.")
     each = serving.context // serving.slots
     if demand.trained_context and each > demand.trained_context:
         notes.append(f"The model was trained for {demand.trained_context} tokens, less than the context asked for.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pvekit.inference.explanation import Explanation
+from pvekit.inference.factnames import title
 from pvekit.inference.hardware import Hardware
 from pvekit.inference.report import facts
 from pvekit.inference.report.bench import bench
@@ -99,7 +100,7 @@ def _command(value: Any) -> str:
 def _facts(known: Mapping[str, Any], scrub: Scrub) -> Iterator[tuple[str, str]]:
     for name, value in known.items():
         if facts.shown(name) and (found := facts.text(name, value)):
-            yield scrub(facts.title(name)), scrub(found)
+            yield scrub(title(name)), scrub(found)
 
 
 def _expected(data: Mapping[str, Any], scrub: Scrub) -> Expected:

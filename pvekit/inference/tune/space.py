@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from pvekit.inference.tune.knobs import DEFAULTS, Knobs
 
-OBJECTIVES = ("decode", "prefill", "mixed")
 _SATURATED = 0.95
 """Of the most that more threads read: from there on another thread only waits."""
 

@@ -15,9 +15,6 @@ from pvekit.model.stack.pvekeys import check_pve
 from pvekit.model.stack.shape import DiskShape, ImageShape, NicShape, StackShape
 from pvekit.model.stack.text import Document, Path
 
-LATER_KINDS: frozenset[str] = frozenset()
-"""Kinds that later versions build."""
-
 _SOURCES = ("url", "path", "volume", "build")
 _SUMS = ("sha256", "sha512", "checksums")
 
@@ -135,11 +132,7 @@ def _kind(fields: Fields, document: Document, kinds: frozenset[str]) -> Found:
     if not kind:
         yield document.problem(path, "kind is missing", f"Write one of: {', '.join(sorted(kinds))}.")
     elif kind not in kinds:
-        if kind in LATER_KINDS:
-            text = f"this version of pvekit cannot build {kind} VMs yet"
-            yield document.problem(path, text, f"It builds: {', '.join(sorted(kinds))}.")
-        else:
-            yield document.problem(path, f"unknown kind {kind!r}", nearest(kind, kinds))
+        yield document.problem(path, f"unknown kind {kind!r}", nearest(kind, kinds))
 
 
 def _image_of(fields: Fields, document: Document, stack: StackShape) -> Found:

@@ -88,8 +88,8 @@ def _cpu(fields: Fields, document: Document) -> Found:
     kind = Cpu.parse(cpu).cputype or ""
     if kind in _WITHOUT_AVX2 or kind.partition("-")[0] in _WITHOUT_AVX2:
         text = (
-            f"{kind} hides AVX2 from the guest: llama.cpp was measured to answer 3.4 times slower without it, and to "
-            "read prompts 12 times slower"
+            f"{kind} hides AVX2 from the guest: llama.cpp was measured to answer 3 to 7 times slower without it, and "
+            "to read prompts 5 to 14 times slower"
         )
         hint = "Write cpu: host, or x86-64-v3 where VMs move between nodes; or remove it under the VM and in defaults."
         yield document.problem(path, text, hint)

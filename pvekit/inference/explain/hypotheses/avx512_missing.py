@@ -1,7 +1,7 @@
 """AVX-512 is missing.
 
-It is often blamed, and hardly ever to blame: decode waits for memory. Measured per core, AVX-512 gives prefill +65 %
-over AVX2, and decode nothing.
+It is often blamed, and hardly ever to blame: decode waits for memory. Measured per core, AVX-512 with VNNI gives
+prefill +27 to +65 % over AVX2, and decode nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The VM's CPU type hides AVX2 from the guest.
 
 With `cpu: x86-64-v2-AES` or `kvm64` the guest sees no AVX2, and llama.cpp loads its SSE4.2 kernels without a word.
-Measured per core on one machine, that costs 3.4 times in decode and about 12 times in prefill. Signs: no avx2 in the
+Measured per core, that costs 3 to 7 times in decode and 5 to 14 times in prefill. Signs: no avx2 in the
 guest's /proc/cpuinfo, `libggml-cpu-sse42.so` in the log, prefill hardly faster than decode, and decode that grows in
 proportion to the threads.
 """

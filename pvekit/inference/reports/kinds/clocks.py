@@ -23,12 +23,10 @@ _THROTTLED = re.compile(
     r"temperature/speed normal|(?:Package|Core) temperature (?:is )?above threshold, cpu clock (?:"
     r"is )?throttled|cpu clock throttled"
 )
-_TURBO = re.compile(r"^\s*(?:Package\s+)?(?:Core\s+)?(?:CPU\s+)?Avg_MHz\s+Busy%\s+Bzy_MHz")
 _LIMITS = re.compile(r"hardware limits: \S+ [MG]Hz - (\d{1,9}(?:\.\d{1,9})?) (GHz|MHz)")
 _PI = re.compile(r"\bthrottled=0x([0-9a-fA-F]{1,8})\b")
 _HELD = 0x2 | 0x4 | 0x8
 """Bits of a Raspberry Pi's firmware: the clock is capped, throttled, or at its soft limit of temperature now."""
-_NO_TURBO = re.compile(r"no_turbo\s*[:=]?\s*1\b")
 
 
 def read(text: Text, found: Found) -> None:

@@ -17,7 +17,6 @@ _FAULTS = re.compile(
 )
 _DISK = re.compile(r"^(?:nvme\d+n\d+|sd[a-z]|vd[a-z]|dm-\d+|md\d+)\s")
 _READ = ("rMB/s", "rkB/s", "MB_read/s", "kB_read/s")
-_ROTA = re.compile(r"^\s*[├└─|`-]*\s*(?:sd[a-z]|nvme\d+n\d+|vd[a-z])\s.{0,60}\b([01])\s*(?:disk)?\s*$")
 
 
 def read(text: Text, found: Found) -> None:
