@@ -97,7 +97,7 @@ def test_a_comparison_stands_under_the_results(tmp_path: Path) -> None:
 
 
 def test_a_key_in_the_command_line_is_not_shown() -> None:
-    done = CliRunner().invoke(pvekit_group, ["llm", "bench", "--url", "http://127.0.0.1:9", "--api-key", "sk-secret"])
+    done = CliRunner().invoke(pvekit_group, ["llm", "bench", "--url", "http://127.0.0.1:9", "--key", "sk-secret"])
     assert done.exit_code != 0
     assert "sk-secret" not in done.output
     assert "reference" in done.output

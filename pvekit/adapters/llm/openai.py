@@ -20,7 +20,7 @@ from pvekit.adapters.secrets import MASK, Secret
 from pvekit.model.errors import PvekitError
 
 _CONNECT, _SHORT = 10.0, 20.0
-_KEY_HINT = "Give the key: --api-key env:NAME, with the key in the variable NAME."
+_KEY_HINT = "Give the key: --key env:NAME, with the key in the variable NAME."
 
 
 @dataclass(frozen=True, slots=True)

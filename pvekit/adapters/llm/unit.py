@@ -33,7 +33,7 @@ class Unit:
         done = as_root(self.runner, ["cat", _KEYS])
         if done.rc != 0:
             raise PvekitError(f"{_KEYS} cannot be read: it needs root, or sudo", where=self.runner.where,
-                              hint="Give the key: --api-key env:NAME")  # fmt: skip
+                              hint="Give the key: --key env:NAME")  # fmt: skip
         for line in done.out.splitlines():
             name, _, value = line.partition("=")
             if name.strip() == "LLAMA_API_KEY":

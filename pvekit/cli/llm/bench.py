@@ -29,7 +29,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--local", is_flag=True, help="This machine.")
 @click.option("--url", metavar="URL", help="Any server with OpenAI's API; its HTTP part only.")
 @click.option(
-    "--api-key", "key", metavar="env:NAME", help="Where the server's key is. A VM's own key is found by itself."
+    "--key",
+    "--api-key",
+    "key",
+    metavar="env:NAME",
+    help="Where the server's key is. A VM's own key is found by itself.",
 )
 @click.option("--suite", "suite_name", type=click.Choice(("quick", "full", "soak")), default="quick", show_default=True,
               help="How much is measured.")  # fmt: skip
@@ -125,7 +129,7 @@ def _secret(text: str | None) -> Secret | None:
     try:
         return resolve(parse_secret(text))
     except ValueError:
-        raise click.UsageError(f"--api-key is a reference to a key, not the key itself. {FORMS}") from None
+        raise click.UsageError(f"--key is a reference to a key, not the key itself. {FORMS}") from None
 
 
 def _plain(name: str) -> str:
