@@ -48,6 +48,8 @@ class Text:
     file: str
     lines: tuple[Line, ...]
     side: str
+    records: tuple[Line, ...] = ()
+    """Lines that begin as an object of JSON does, not cut: a record is far longer than what a person or a log writes."""
 
     @property
     def whole(self) -> str:
@@ -70,4 +72,5 @@ def _text(name: str, content: str) -> Text:
     side = next((side for side, pattern in _SIDES if pattern.search(name.lower())), "")
     if not side and any(_PROMPT.match(line.text) for line in lines[:40]):
         side = "host"
-    return Text(name, lines, side)
+    records = tuple(Line(name, number, raw) for number, raw in numbered if raw.startswith("{"))
+    return Text(name, lines, side, records)

@@ -19,15 +19,15 @@ _LONGEST = 16_000_000
 def read(text: Text, found: Found) -> None:
     """Read records line by line, and a whole file of JSON that holds facts."""
     some = False
-    for line in text.lines:
-        if line.text.startswith("{") and '"kind"' in line.text:
+    for line in text.records:
+        if '"kind"' in line.text:
             row = _object(line.text)
             if row is not None and row.get("kind") in KINDS and isinstance(row.get("data"), dict):
                 some = True
                 found.take(line)
                 _record(str(row["kind"]), row["data"], line, found)
     if not some and text.lines and text.lines[0].text.lstrip()[:1] == "{":
-        whole = _object(text.whole)
+        whole = _object(text.records[0].text if len(text.lines) == 1 and text.records else text.whole)
         if whole is not None and _facts(whole, text.lines[0], found):
             found.take(*text.lines)
 
