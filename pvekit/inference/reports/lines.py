@@ -49,7 +49,7 @@ class Text:
     lines: tuple[Line, ...]
     side: str
     records: tuple[Line, ...] = ()
-    """Lines that begin as an object of JSON does, not cut: a record is far longer than what a person or a log writes."""
+    """Lines that begin as an object of JSON does, not cut: a record is longer than any line of a log."""
 
     @property
     def whole(self) -> str:
