@@ -20,7 +20,7 @@ def _notes(case: Case) -> Iterator[str]:
     if case.contrast is not None:
         slow, fast = case.contrast
         yield (
-            f"Speeds from {slow:g} to {fast:g} tokens/s are named, and nothing that was read makes the difference; "
+            f"Speeds from {slow:.3g} to {fast:.3g} tokens/s are named, and nothing that was read makes the difference; "
             "the slowest is what is judged."
         )
     if case.cpu is not None and case.demand is not None:

@@ -114,7 +114,8 @@ def _shape(model: ModelSeen) -> tuple[str | None, str]:
     if model.family == "llama" and (late := next((one for one in dense if one[3] == "llama3" and one[1] < 0.1), None)):
         return late[2], f"{model.text.strip()} is taken as {late[2]}."
     preferred = next((one for family in _preferred(model) for one in dense if one[3] == family), dense[0])
-    what = model.text.strip() or "The model"
+    # pvekit keeps a VM's models under their sums, which tell nobody anything.
+    what = re.sub(r"^[0-9a-f]{64}(?:\.gguf)?$", "", model.text.strip()) or "The model"
     return preferred[2], f"{what} is taken as {preferred[2]}, which has about as many parameters."
 
 
