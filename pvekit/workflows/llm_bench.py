@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,7 +182,7 @@ def _asked_model(target: Target) -> str:
 
 
 def _ask(running: _Run, serving: Serving, speaker: Speaker, ask: Ask) -> None:
-    room = context_of(speaker.server.props)
+    room = load.context_of(speaker.server)
     if room is not None and ask.prompt + ask.generate > room:
         # Asking would only show the server's refusal.
         what = f"{ask.prompt} and {ask.generate} tokens do not fit into the server's {room} per client"
@@ -208,13 +208,6 @@ def _ask(running: _Run, serving: Serving, speaker: Speaker, ask: Ask) -> None:
         return
     running.store.append("http", ask.key, data)
     _energy(running, ask.key, used, int(data["generated"]))
-
-
-def context_of(props: Mapping[str, Any]) -> int | None:
-    """Return the tokens that one client has, where llama-server says so."""
-    settings = props.get("default_generation_settings")
-    value = settings.get("n_ctx") if isinstance(settings, dict) else None
-    return value if isinstance(value, int) and value > 0 else None
 
 
 def _fail(running: _Run, key: str, error: PvekitError, stderr: str) -> None:

@@ -14,6 +14,7 @@ from pvekit.adapters.llm import failures, load, records, server
 from pvekit.adapters.llm.load import Size
 from pvekit.adapters.llm.openai import Client
 from pvekit.adapters.secrets import Secret
+from pvekit.inference.models import synth
 from pvekit.model.errors import Conflict, NotFound, TaskFailed
 from pvekit.workflows import llm_bench
 from pvekit.workflows.llm_bench_compare import lines
@@ -27,6 +28,17 @@ COMMAND = [*tools.argv("llama-server"), "--threads", "1"]
 
 def quiet(_text: str) -> None:
     """Say nothing."""
+
+
+def test_words_of_many_tokens_fit_into_a_small_context(tmp_path: Path) -> None:
+    synth.write("tiny-13m", "Q8_0", tmp_path / "tiny.gguf", 1)
+    file = str(tmp_path / "tiny.gguf")
+    with server.started(COMMAND, file, slots=1, context=512, environment=tools.environment()) as running:
+        speaker = load.meet(running.client)
+        # A made-up vocabulary has several tokens for each word.
+        assert speaker.per_word > 3
+        data = load.measure(speaker, 1, Size(256, 4), rounds=1, key="x")
+    assert data["prompt_tokens"] == pytest.approx(256, abs=40)
 
 
 @pytest.mark.slow

@@ -76,13 +76,24 @@ def meet(client: Client, *, model: str = "", wait: float = 600.0, seed: str = "0
     except failures.NotOpenAi:
         path = PLAIN
         short = client.ask(_body(server, name, path, text(10, f"{seed}-short"), 4), what="the warm-up", path=path)
-    body = _body(server, name, path, text(_TRIAL_WORDS, f"{seed}-trial"), 4)
+    words, room = _TRIAL_WORDS, context_of(server)
+    if room is not None and short.prompt:
+        # A word is a tenth of the short prompt at most: the longer one is to fit as well.
+        words = max(20, min(words, 5 * room // short.prompt))
+    body = _body(server, name, path, text(words, f"{seed}-trial"), 4)
     longer = client.ask(body, what="the warm-up", path=path)
     if short.prompt and longer.prompt and longer.prompt > short.prompt:
-        per_word = (longer.prompt - short.prompt) / (_TRIAL_WORDS - 10)
+        per_word = (longer.prompt - short.prompt) / (words - 10)
         return Speaker(client, server, name, path, per_word, max(0.0, short.prompt - 10 * per_word), counts=True)
     # It does not count the prompt; most tokenizers make a little more than one token of a plain word.
     return Speaker(client, server, name, path, 1.2, 10.0, counts=False)
+
+
+def context_of(server: Server) -> int | None:
+    """Return the tokens that one client has, where llama-server says so."""
+    settings = server.props.get("default_generation_settings")
+    value = settings.get("n_ctx") if isinstance(settings, dict) else None
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def measure(
