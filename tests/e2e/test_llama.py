@@ -39,7 +39,7 @@ STACK: dict[str, Any] = {
             "cores": 2,
             "memory": "1GiB",
             "disks": [{"size": "4GiB"}],
-            "llama": {"model": MODEL, "context": 2048, "listen": "lan", "api_key": "file:./key"},
+            "llama": {"model": MODEL, "context": 2048, "threads": 1, "listen": "lan", "api_key": "file:./key"},
         }
     },
 }
