@@ -11,11 +11,10 @@ from urllib.parse import quote
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
 
 from pvekit.lab.vm.console import typed
 from tests.lab.running import Client, RunningLab
+from tests.lab.sockets import Socket
 
 VM = "/nodes/pve/qemu/100"
 
@@ -46,14 +45,11 @@ def shell(lab: RunningLab) -> Iterator[Path]:
     thread.join()
 
 
-def opened(lab: RunningLab, proxy: dict[str, str], ticket: str = "") -> ClientConnection:
-    import ssl
-
-    context = ssl.create_default_context(cafile=str(lab.settings.state / "pve-ssl.pem"))
+def opened(lab: RunningLab, proxy: dict[str, str], ticket: str = "") -> Socket:
     query = f"port={proxy['port']}&vncticket={quote(ticket or proxy['ticket'], safe='')}"
     url = f"wss://localhost:{lab.server.port}/api2/json{VM}/vncwebsocket?{query}"
-    headers = {"Authorization": lab.token}
-    return connect(url, ssl=context, additional_headers=headers, subprotocols=[Subprotocol("binary")], proxy=None)
+    authority = str(lab.settings.state / "pve-ssl.pem")
+    return Socket(url, authority, {"Authorization": lab.token}, ("binary",))
 
 
 def started(lab: RunningLab, api: Client) -> None:

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 from pvekit.lab.vm import consoles
 from tests.lab.running import Client, RunningLab
+from tests.lab.sockets import Socket
 
 VM = "/nodes/pve/qemu/100"
 GREETING = b"RFB 003.008\n"
@@ -24,12 +24,9 @@ def vm(lab: RunningLab, api: Client) -> Client:
     return api
 
 
-def opened(lab: RunningLab, ticket: str, port: str, token: str = "") -> ClientConnection:
-    import ssl
-
-    context = ssl.create_default_context(cafile=str(lab.settings.state / "pve-ssl.pem"))
+def opened(lab: RunningLab, ticket: str, port: str, token: str = "") -> Socket:
     url = f"wss://localhost:{lab.server.port}/api2/json{VM}/vncwebsocket?port={port}&vncticket={quote(ticket, safe='')}"
-    return connect(url, ssl=context, additional_headers={"Authorization": token or lab.token}, proxy=None)
+    return Socket(url, str(lab.settings.state / "pve-ssl.pem"), {"Authorization": token or lab.token})
 
 
 def refused(lab: RunningLab, ticket: str, port: str, token: str = "") -> tuple[int, str]:
