@@ -82,7 +82,7 @@ SUITES = {
         "quick",
         (Test(prompt=512), Test(generate=64)),
         (Ask(1, 128, 64), Ask(2, 128, 64), Ask(4, 128, 64), Ask(1, 1024, 32)),
-        rounds=3, sweep=(1, 2, 4), seconds=1800.0, enough=30.0,
+        rounds=3, sweep=(1, 2, 4), seconds=1800.0, enough=20.0,
     ),
     "full": Suite(
         "full",
