@@ -32,7 +32,9 @@ ExecStart="/usr/bin/llama-server" "--model" "/var/lib/pvekit/models/x.gguf" "--p
 
 def carry(transport: paramiko.Transport, to: tuple[str, int]) -> None:
     """Be sshd's half of a forward."""
-    channel = transport.accept(10)
+    # Of several that wait, paramiko may wake one whose channel another has taken: that one has to ask again.
+    waits = (transport.accept(1) for _ in range(30))
+    channel = next((each for each in waits if each is not None), None)
     assert channel is not None
     both: list[Any] = [channel]
     with contextlib.closing(channel), socket.create_connection(to) as far, contextlib.suppress(OSError, EOFError):
