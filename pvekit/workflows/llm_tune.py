@@ -34,6 +34,8 @@ def planned(machine: Machine, wish: Wish, *, model: str = "", bench: Sequence[st
     Raises NotFound without llama-bench there, PreflightRefused for a budget that proves nothing, and what the runners
     raise.
     """
+    if wish.runs < 20:
+        raise PreflightRefused([f"{wish.runs} runs prove nothing"], hint="At least 20 are needed: --runs 20")
     say(f"ask {machine.runner.where}")
     bundle = llm_probe.ask(machine.runner, bench=bench, model=model)
     facts = llm_probe.facts_of(bundle)
@@ -106,8 +108,6 @@ def _length(rate: float, least: int, most: int) -> int:
 def _situation(
     machine: Machine, bundle: Bundle, facts: Facts, wish: Wish, model: str, threads: int, prompt: int
 ) -> Situation:
-    if wish.runs < 20:
-        raise PreflightRefused([f"{wish.runs} runs prove nothing"], hint="At least 20 are needed: --runs 20")
     cpus = known(facts, "guest.cpus", int) or threads
     gpu = known(facts, "guest.gpu_backend", bool) or False
     found = llm_probe_model.counted(machine.runner, model) if gpu else None
