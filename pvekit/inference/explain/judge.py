@@ -107,7 +107,7 @@ def _score(case: Case, name: str, module: ModuleType, main: Speed | None) -> Sco
         fit = 0.0
     elif speed is not None and weighed.part is not None:
         low, high = weighed.part
-        if weighed.state and side is Side.CPU and name != "few_threads":
+        if weighed.state and side is Side.CPU and not weighed.limits:
             low *= case.limited  # two causes at once
         fit = _fit(speed, (low, high))
         score += fit

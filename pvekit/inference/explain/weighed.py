@@ -23,9 +23,8 @@ class Weighed:
 
     ``part`` is the speed that is left of the healthy one if this is the cause: 80 of 100 such machines lie between the
     two; None when it says nothing about decode. ``state``: it was read and is so (True), is not so (False), nobody
-    looked (None). ``evidence`` weights are logs of likelihood ratios, the speed not counted. ``experiment`` is the
-    id of
-    what would read the state.
+    looked (None). ``evidence`` weights are logs of likelihood ratios, the speed not counted. ``lacking`` names the
+    facts that would tell its state.
     """
 
     part: tuple[float, float] | None
@@ -38,6 +37,8 @@ class Weighed:
     """Whether its effect itself was measured, so that no speed has to be compared with a prediction."""
     side: Side | None = None
     """Which speeds it is about in this case, where that is another one than usual."""
+    limits: bool = False
+    """Whether it is itself about the processors that may be used: what they leave is in ``part`` then."""
 
 
 def because(text: str, weight: float, seen: Seen | None = None) -> Evidence:

@@ -37,7 +37,7 @@ def judge(case: Case) -> Weighed | None:
         state = part < 0.85 and ran < cores * 0.7
         words = f"{ran} threads ran on {cores} cores"
         evidence.append(because(words, 0.0, case.where(fact)))
-        return Weighed((part * 0.85, min(1.1, part * 1.15)), state, tuple(evidence), factor=1 / part)
+        return Weighed((part * 0.85, min(1.1, part * 1.15)), state, tuple(evidence), factor=1 / part, limits=True)
     if case.slope is not None:
         evidence.append(
             because("decode grows in proportion to the threads", 1.0) if case.slope > 0.8
