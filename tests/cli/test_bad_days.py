@@ -13,7 +13,8 @@ import pytest
 
 from pvekit.adapters.ansible import HostFailure, ProvisionResult
 from pvekit.lab import hollow
-from pvekit.lab.doors import DoorError
+from pvekit.lab.doors import DoorError, Log, VmStart
+from pvekit.provision.apply import ready
 from tests.helpers.cli_room import GIB, Place, qcow2, stand_ins
 
 
@@ -161,6 +162,33 @@ def test_agent_that_never_answers(place: Place, monkeypatch: pytest.MonkeyPatch)
     place.run("plan", stack).ended(0)
     place.run("down", stack, "--confirm", "silent").ended(0)
     assert place.seeds("silent") == []
+
+
+@pytest.mark.parametrize(
+    ("happens", "words"),
+    [
+        ("stop", ("it is off: its guest switched it off", " one --tasks. Then run pvekit up again")),
+        ("pause", ("it stands still (paused)", "next: pvekit restart ", "one\n")),
+    ],
+)
+def test_guest_that_nothing_can_be_expected_of(
+    place: Place, monkeypatch: pytest.MonkeyPatch, happens: str, words: tuple[str, ...]
+) -> None:
+    """It is not waited for until the time is up."""
+    machines, stack = place.lab.lab.machines, place.stack("dead", "  one: {ready: {within: 1h}}\n")
+    start = machines.start
+
+    def and_then(vm: VmStart, log: Log) -> None:
+        start(vm, log)
+        machines.stop(vm.vmid, log) if happens == "stop" else machines.pause(vm.vmid)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(machines, "start", and_then)
+        patch.setattr(ready, "_LOOK_SECONDS", 0.0)
+        place.run("up", stack, "-y").ended(12).says("one (VMID", *words)
+    place.run("restart", "-s", stack, "one").ended(0)
+    place.run("up", stack, "-y").ended(0)
+    place.run("down", stack, "--confirm", "dead").ended(0)
 
 
 def test_cloud_init_that_failed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers.person import Person
 
-pytestmark = [pytest.mark.guest, pytest.mark.slow]
+pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 HEAD = """\
 pvekit: 1
@@ -22,7 +22,7 @@ defaults: {storage: local, updates: none}
 images:
   debian-13: {build: debian-13}
 """
-VM = "  play: {kind: debian, image: debian-13, memory: 1GiB, disks: [{size: 3GiB}]%s}\n"
+VM = "  play: {kind: debian, image: debian-13, memory: 1GiB, ready: {within: 8m}, disks: [{size: 3GiB}]%s}\n"
 WITH = ", gpus: [edu, {name: test, rombar: false}]"
 GPUS = """\
 gpus:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.person import Person
 
-pytestmark = [pytest.mark.guest, pytest.mark.slow]
+pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 STACK = """\
 pvekit: 1
@@ -30,7 +30,7 @@ vms:
       - {name: anna, ssh_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEeCLyN8cGB0UsTZ2BzjNPfkMmsIvUbtOQOYLrBLCRNW"]}
     user_data: {write_files: [{path: /etc/motd, content: "made by a test\\n"}]}
     ansible: {playbooks: [./site.yml], vars: {greeting: hello, token: {secret: "file:./password"}}}
-    ready: {tcp: [22]}
+    ready: {tcp: [22], within: 8m}
 """
 
 SITE = """\

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.helpers import leaks
+from tests.helpers import autopsy, leaks
 
 
 class Person:
@@ -40,22 +40,30 @@ class Person:
         ]
         return found + ["the terminal"] * bool(shown)
 
+    def guests(self) -> str:
+        """Return what became of the guests."""
+        return autopsy.report(Path(self.env["XDG_DATA_HOME"]))
+
     def types(self, *arguments: str, code: int = 0, timeout: float = 900) -> str:
         """Run pvekit and return what it prints; its exit status has to be ``code``."""
         return self.runs([sys.executable, "-m", "pvekit.cli", *arguments], code=code, timeout=timeout)
 
     def runs(self, argv: list[str], *, code: int = 0, timeout: float = 900, text: str = "") -> str:
         """Run any program in the folder."""
-        done = subprocess.run(
-            argv,
-            cwd=self.folder,
-            env=self.env,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                argv,
+                cwd=self.folder,
+                env=self.env,
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            shown = b"".join(part for part in (late.stdout, late.stderr) if isinstance(part, bytes)).decode()
+            raise AssertionError(f"{' '.join(argv)}: no end after {timeout:.0f} s: {shown}\n{self.guests()}") from None
         self.seen += done.stdout + done.stderr
-        assert done.returncode == code, f"{' '.join(argv)}: {done.stdout}\n{done.stderr}"
+        assert done.returncode == code, f"{' '.join(argv)}: {done.stdout}\n{done.stderr}\n{self.guests()}"
         return done.stdout
