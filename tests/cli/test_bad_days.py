@@ -6,7 +6,7 @@ import hashlib
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from pvekit.adapters.ansible import HostFailure, ProvisionResult
 from pvekit.lab import hollow
 from pvekit.lab.doors import DoorError, Log, VmStart
-from pvekit.provision.apply import ready
+from pvekit.provision.apply import standstill
 from tests.helpers.cli_room import GIB, Place, qcow2, stand_ins
 
 
@@ -184,11 +184,41 @@ def test_guest_that_nothing_can_be_expected_of(
 
     with monkeypatch.context() as patch:
         patch.setattr(machines, "start", and_then)
-        patch.setattr(ready, "_LOOK_SECONDS", 0.0)
+        patch.setattr(standstill, "LOOK_SECONDS", 0.0)
         place.run("up", stack, "-y").ended(12).says("one (VMID", *words)
     place.run("restart", "-s", stack, "one").ended(0)
     place.run("up", stack, "-y").ended(0)
     place.run("down", stack, "--confirm", "dead").ended(0)
+
+
+@pytest.mark.parametrize(("silent", "code"), [(1, 0), (9, 12)])
+def test_first_boot_that_stands_still_is_tried_again_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch, silent: int, code: int
+) -> None:
+    machines, stack = place.lab.lab.machines, place.stack("still", "  one: {ready: {within: 5s}}\n")
+    start, status, starts = machines.start, machines.status, []
+
+    def boots(vm: VmStart, log: Log) -> None:
+        start(vm, log)
+        starts.append(vm.vmid)
+        patch.setattr(machines, "boot_seconds", 3600.0 if len(starts) <= silent else 0.0)
+
+    def quiet(vmid: int) -> Mapping[str, Any] | None:
+        now = status(vmid)
+        return now and {**now, "diskread": 1, "diskwrite": 1}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(machines, "start", boots)
+        patch.setattr(machines, "status", quiet)
+        patch.setattr(standstill, "LOOK_SECONDS", 0.0)
+        patch.setattr(standstill, "STILL_SECONDS", 1.5)
+        result = place.run("up", stack, "-y").ended(code)
+    assert len(starts) == 2
+    if code:
+        result.says(
+            "no disk was used for 2 s and no agent answers: off and on again, once", "did not answer within 5 s"
+        )
+    place.run("down", stack, "--confirm", "still").ended(0)
 
 
 def test_cloud_init_that_failed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

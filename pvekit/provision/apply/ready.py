@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pvekit.adapters import pve as api
 from pvekit.adapters.pve import agent
 from pvekit.adapters.ssh import Target, wait_ssh
 from pvekit.adapters.sshkeys import HostKey, parse_host_key, write_known_hosts
@@ -18,21 +17,13 @@ from pvekit.model.mark import Stage
 from pvekit.model.plan import Action
 from pvekit.provision.apply.install import first_logon, late
 from pvekit.provision.apply.job import Job
+from pvekit.provision.apply.standstill import Watch
 
 HOST_KEY_FILE = "/etc/ssh/ssh_host_ed25519_key.pub"
 WINDOWS_HOST_KEY_FILE = r"C:\ProgramData\ssh\ssh_host_ed25519_key.pub"
 _STATUS_FILE = "/run/cloud-init/status.json"
 _RESULT_FILE = "/run/cloud-init/result.json"
 _PAUSE = 1.0
-_LOOK_SECONDS = 10.0
-_STUCK = {
-    "io-error": "a disk of it could not be read or written",
-    "internal-error": "QEMU met something that it cannot emulate",
-    "guest-panicked": "its kernel panicked",
-    "paused": "somebody paused it, or its node did",
-    "shutdown": "it has ended, and QEMU was not told to",
-}
-"""States of QEMU (``qmpstatus``) in which a guest does nothing until somebody acts."""
 
 
 def ready(job: Job, action: Action, context: Context) -> None:
@@ -44,8 +35,8 @@ def ready(job: Job, action: Action, context: Context) -> None:
         patience.agent,
         context,
         "the guest agent",
+        Watch(job, vm.name, context, revive=True),
         lambda: _silent(job, vm, context),
-        lambda: _look(job, vm.name),
     )
     if live.mark.stage is Stage.INSTALLED:
         first_logon(job, vm.name, patience.cloud_init, context)
@@ -69,22 +60,6 @@ def _silent(job: Job, vm: DesiredVm, context: Context) -> GuestNotReady:
     return late(job, vm.name, "agent", "the guest agent did not answer", vm.patience.agent, hint, context)
 
 
-def _look(job: Job, name: str) -> None:
-    """Raise GuestNotReady for a VM that nothing can be expected of: it is off, or QEMU has stopped it."""
-    live = job.live[name]
-    now = api.status(job.pve, live.node, live.vmid)
-    if str(now.get("status")) != "running":
-        raise GuestNotReady(
-            "it is off: its guest switched it off, somebody stopped it, or QEMU ended",
-            where=job.where(name),
-            hint=f"What the node did: pvekit logs {name} --tasks. Then run pvekit up again.",
-        )
-    state = str(now.get("qmpstatus"))
-    if state in _STUCK:
-        hint = f"pvekit restart {name}" if state != "io-error" else f"Is its storage full? Then: pvekit restart {name}"
-        raise GuestNotReady(f"it stands still ({state}): {_STUCK[state]}", where=job.where(name), hint=hint)
-
-
 def target(job: Job, name: str) -> Target:
     """Return how the VM is logged in to."""
     live = job.live[name]
@@ -104,18 +79,14 @@ def _until(
     seconds: float,
     context: Context,
     what: str,
+    watch: Watch,
     error: Callable[[], GuestNotReady],
-    look: Callable[[], None],
 ) -> None:
-    """Wait until ``done``. ``look`` raises when waiting is in vain; it is asked now and then."""
-    begin = looked = time.monotonic()
+    end = time.monotonic() + seconds
     context.log(f"waiting for {what}")
     while not done():
-        now = time.monotonic()
-        if now - looked >= _LOOK_SECONDS:
-            look()
-            looked = now
-        if now - begin > seconds:
+        watch.look()
+        if time.monotonic() > end:
             raise error()
         context.sleep(_PAUSE)
 
@@ -160,7 +131,7 @@ def _cloud_init(job: Job, name: str, seconds: float, context: Context) -> None:
             hint=f"See what it does: pvekit logs {name}",
         )
 
-    _until(done, seconds, context, "cloud-init", error, lambda: _look(job, name))
+    _until(done, seconds, context, "cloud-init", Watch(job, name, context), error)
     errors = _guest_json(job, name, _RESULT_FILE).get("v1", {}).get("errors") or []
     if errors:
         raise GuestNotReady(

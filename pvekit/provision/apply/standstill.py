@@ -1,0 +1,85 @@
+"""Notices a guest that waiting does not bring any further: off, stopped by QEMU, or without a sign of life.
+
+A first boot can deadlock before anything in the guest can tell, and then runs through when it is tried again:
+cloud-init holds the whole boot while it waits for a service that waits for the boot, and its unit has no time-out
+(canonical/cloud-init, "Boot deadlocks forever in network stage", 2026). What it did not end runs at the next boot.
+"""
+
+from __future__ import annotations
+
+import time
+
+from pvekit.adapters import pve as api
+from pvekit.engine import Context
+from pvekit.model.errors import GuestNotReady
+from pvekit.model.mark import Stage
+from pvekit.provision.apply.job import Job
+from pvekit.provision.apply.power import running
+
+LOOK_SECONDS = 10.0
+STILL_SECONDS = 180.0
+"""A boot pauses for a network (120 s) or a device (90 s) that does not come, but not for so long."""
+_STUCK = {
+    "io-error": "a disk of it could not be read or written",
+    "internal-error": "QEMU met something that it cannot emulate",
+    "guest-panicked": "its kernel panicked",
+    "paused": "somebody paused it, or its node did",
+    "shutdown": "it has ended, and QEMU was not told to",
+}
+"""States of QEMU (``qmpstatus``) in which a guest does nothing until somebody acts."""
+
+
+class Watch:
+    """Looks at a VM now and then, while something in its guest is waited for.
+
+    With ``revive``, a guest on its first boot whose disks stood still for three minutes is switched off and on, once.
+    """
+
+    def __init__(self, job: Job, name: str, context: Context, *, revive: bool = False) -> None:
+        """Begin now."""
+        self._job, self._name, self._context = job, name, context
+        self._looked = self._moved = time.monotonic()
+        self._traffic: tuple[int, ...] = ()
+        self._revive = revive and job.live[name].mark.stage is Stage.CREATED
+
+    def look(self) -> None:
+        """Raise GuestNotReady for a VM that nothing can be expected of. Asks PVE every ten seconds only."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        live, where = self._job.live[self._name], self._job.where(self._name)
+        status = api.status(self._job.pve, live.node, live.vmid)
+        if str(status.get("status")) != "running":
+            raise GuestNotReady(
+                "it is off: its guest switched it off, somebody stopped it, or QEMU ended",
+                where=where,
+                hint=f"What the node did: pvekit logs {self._name} --tasks. Then run pvekit up again.",
+            )
+        state = str(status.get("qmpstatus"))
+        if state in _STUCK:
+            hint = f"pvekit restart {self._name}"
+            hint = f"Is its storage full? Then: {hint}" if state == "io-error" else hint
+            raise GuestNotReady(f"it stands still ({state}): {_STUCK[state]}", where=where, hint=hint)
+        traffic = tuple(int(status.get(key) or 0) for key in ("diskread", "diskwrite"))
+        if traffic != self._traffic:
+            self._traffic, self._moved = traffic, now
+        elif self._revive and now - self._moved >= STILL_SECONDS:
+            self._again()
+
+    def _again(self) -> None:
+        self._revive = False
+        self._context.log(f"no disk was used for {STILL_SECONDS:.0f} s and no agent answers: off and on again, once")
+        live, name = self._job.live[self._name], self._name
+        self._job.task(
+            name,
+            self._context,
+            lambda: api.stop(self._job.pve, live.node, live.vmid),
+            lambda: not running(self._job, name),
+        )
+        self._job.task(
+            name,
+            self._context,
+            lambda: api.start(self._job.pve, live.node, live.vmid),
+            lambda: running(self._job, name),
+        )
