@@ -69,6 +69,7 @@ def synth(
             f"the disk has {free / 1e9:.2f} GB left, and the model needs {needed / 1e9:.2f} GB ({needed} bytes)",
             where=str(folder), hint="Make room, or write it elsewhere with -o.",
         )  # fmt: skip
+    _sweep(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         size = write(source, demand.quant, part, seed)
@@ -77,3 +78,13 @@ def synth(
         with contextlib.suppress(OSError):
             part.unlink()
     return Made(path, size, demands.of_file(gguf.read(path)))
+
+
+def _sweep(path: Path) -> None:
+    """Delete what runs that were killed have left beside a model."""
+    begin, end = f".{path.name}.", ".part"
+    with contextlib.suppress(OSError):
+        for left in path.absolute().parent.iterdir():
+            pid = left.name.removeprefix(begin).removesuffix(end)
+            if left.name == f"{begin}{pid}{end}" and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+                left.unlink()

@@ -190,6 +190,9 @@ def test_what_is_killed_leaves_no_half_model_under_its_name(tmp_path: Path) -> N
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    (tmp_path / ".b.gguf.1.part").touch()
+    llm_synth.synth(_TINY, "Q8_0", tmp_path / "a.gguf")
+    assert _names(tmp_path) == [".b.gguf.1.part", "a.gguf"]
 
 
 def test_what_is_stopped_leaves_nothing(tmp_path: Path) -> None:
