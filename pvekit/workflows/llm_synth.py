@@ -52,6 +52,11 @@ def synth(
             raise PvekitError("a file's twin has the file's layers", where=model, hint="Leave --layers out.")
         if layers > source.layers:
             raise PvekitError(f"the shape has {source.layers} layers", where=model, hint="Say fewer with --layers.")
+        if source.latent and not source.latent.query_rank and layers < source.layers:
+            # It tells the light model by its 27 layers.
+            raise PvekitError(
+                "llama.cpp takes this shape with all of its layers only", where=model, hint="Leave --layers out."
+            )
         source = replace(source, layers=layers)
         stem, demand = f"{stem}-{source.layers}layers", demands.of_shape(source, demand.quant)
     path = out or Path(f"{stem}.gguf")

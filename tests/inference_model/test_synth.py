@@ -72,6 +72,23 @@ def test_llama_cpp_takes_it(quant: str, tmp_path: Path) -> None:
     assert {row["model_n_params"] for row in rows} == {sum(prod(one.shape) for one in reader.read(path).tensors)}
 
 
+@pytest.mark.parametrize(
+    "shape", ["gemma-3-270m", "llama-3.2-1b", "phi-3-mini-3.8b", "qwen2.5-0.5b", "qwen3-0.6b", "qwen3-30b-a3b"]
+)
+def test_llama_cpp_takes_each_family(shape: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.gguf"
+    made = llm_synth.synth(shape, "Q4_0", path, layers=1)
+    argv = tools.argv("llama-bench", "-m", str(path), "-p", "0", "-n", "2", "-r", "1", "-t", "1", "-o", "json")
+    done = subprocess.run(argv, env=tools.environment(), capture_output=True, text=True, check=True, timeout=300)
+    assert {row["model_size"] for row in json.loads(done.stdout)} == {made.demand.held}
+    path.unlink()
+
+
+def test_a_light_model_of_fewer_layers_is_none(tmp_path: Path) -> None:
+    with pytest.raises(PvekitError, match="with all of its layers only"):
+        llm_synth.synth("deepseek-v2-lite-16b", "Q4_0", tmp_path / "a.gguf", layers=2)
+
+
 def test_the_twin_of_a_real_file_has_its_tensors(tmp_path: Path) -> None:
     real = reader.read(gemma())
     size = synth.size(real, "")

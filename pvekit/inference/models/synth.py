@@ -106,7 +106,7 @@ def _of_file(file: GgufFile) -> tuple[_Parts, Mapping[str, Entry]]:
     if tokens > _MOST_TOKENS:
         raise PvekitError(f"a vocabulary of {tokens} tokens cannot be made up", where=file.where,
                           hint="Is it the file of a language model?")  # fmt: skip
-    return parts, {**kept, **vocabulary(tokens)}
+    return parts, {**kept, **vocabulary(tokens, str(kept.get("general.name")))}
 
 
 def _list(values: tuple[Scalar, ...]) -> Entry:
@@ -160,4 +160,4 @@ def _of_shape(shape: Shape, quant: str) -> tuple[_Parts, Mapping[str, Entry]]:
         }
         if latent.query_rank:
             metadata[f"{base}.attention.q_lora_rank"] = latent.query_rank
-    return parts, {**metadata, **vocabulary(shape.vocabulary)}
+    return parts, {**metadata, **vocabulary(shape.vocabulary, shape.name)}

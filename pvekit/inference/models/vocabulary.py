@@ -14,13 +14,19 @@ _TEMPLATE = (
 _SYLLABLES = ("ba", "de", "fi", "go", "hu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "wu", "za")
 
 
-def vocabulary(size: int) -> Mapping[str, Entry]:
-    """Return the tokenizer's metadata for ``size`` tokens, at least 259."""
+_OF_PHI = ("<unk>", "<s>", "</s>", "<|endoftext|>")
+"""llama.cpp (src/llama-vocab.cpp) demands these of every file whose name says Phi-3."""
+
+
+def vocabulary(size: int, name: str = "") -> Mapping[str, Entry]:
+    """Return the tokenizer's metadata for ``size`` tokens, at least 263, of a model that calls itself ``name``."""
     tokens = [_byte(number) for number in range(256)]
     merged = tokens[ord("t")] + tokens[ord("h")]
     tokens.append(merged)
     tokens += ["<|begin|>", "<|end|>"]
-    kinds = [_NORMAL] * 257 + [_CONTROL] * 2
+    if any(word in name.lower() for word in ("phi-3", "phi3")):
+        tokens += _OF_PHI
+    kinds = [_NORMAL] * 257 + [_CONTROL] * (len(tokens) - 257)
     for number in range(len(tokens), size):
         tokens.append(f"Ġ{_word(number)}")
         kinds.append(_NORMAL)
