@@ -61,10 +61,11 @@ class Watch:
             hint = f"pvekit restart {self._name}"
             hint = f"Is its storage full? Then: {hint}" if state == "io-error" else hint
             raise GuestNotReady(f"it stands still ({state}): {_STUCK[state]}", where=where, hint=hint)
+        # Not counted for every kind of storage: then both stay 0.
         traffic = tuple(int(status.get(key) or 0) for key in ("diskread", "diskwrite"))
         if traffic != self._traffic:
             self._traffic, self._moved = traffic, now
-        elif self._revive and now - self._moved >= STILL_SECONDS:
+        elif self._revive and any(traffic) and now - self._moved >= STILL_SECONDS:
             self._again()
 
     def _again(self) -> None:
