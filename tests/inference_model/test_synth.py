@@ -199,7 +199,7 @@ def test_a_place_that_cannot_be(place: str, tmp_path: Path) -> None:
 
 
 def test_what_is_killed_leaves_no_half_model_under_its_name(tmp_path: Path) -> None:
-    argv = [*_RUN[:5], "qwen2.5-1.5b", "-o", str(tmp_path / "a.gguf")]
+    argv = [*_RUN[:5], "qwen2.5-7b", "-o", str(tmp_path / "a.gguf")]
     with subprocess.Popen(argv) as process:
         end = time.monotonic() + 60
         while not any(path.stat().st_size > 2**24 for path in tmp_path.iterdir()) and time.monotonic() < end:
@@ -213,7 +213,7 @@ def test_what_is_killed_leaves_no_half_model_under_its_name(tmp_path: Path) -> N
 
 
 def test_what_is_stopped_leaves_nothing(tmp_path: Path) -> None:
-    argv = [*_RUN[:5], "qwen2.5-1.5b", "-o", str(tmp_path / "a.gguf")]
+    argv = [*_RUN[:5], "qwen2.5-7b", "-o", str(tmp_path / "a.gguf")]
     with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
         end = time.monotonic() + 60
         while not any(path.stat().st_size > 2**24 for path in tmp_path.iterdir()) and time.monotonic() < end:
