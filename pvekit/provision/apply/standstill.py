@@ -40,6 +40,7 @@ class Watch:
         self._job, self._name, self._context = job, name, context
         self._looked = self._moved = time.monotonic()
         self._traffic: tuple[int, ...] = ()
+        self._state = ""
         self._revive = revive and job.live[name].mark.stage is Stage.CREATED
 
     def look(self) -> None:
@@ -56,8 +57,9 @@ class Watch:
                 where=where,
                 hint=f"What the node did: pvekit logs {self._name} --tasks. Then run pvekit up again.",
             )
-        state = str(status.get("qmpstatus"))
-        if state in _STUCK:
+        # A snapshot pauses a VM for a moment, so that it must be seen twice.
+        before, self._state = self._state, str(status.get("qmpstatus"))
+        if (state := self._state) in _STUCK and state == before:
             hint = f"pvekit restart {self._name}"
             hint = f"Is its storage full? Then: {hint}" if state == "io-error" else hint
             raise GuestNotReady(f"it stands still ({state}): {_STUCK[state]}", where=where, hint=hint)
