@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pvekit.lab.qemu.kvm import SOFTWARE
 from tests.iommu.recipe import SEED
 
 GPU, AUDIO, NIC, NVME = "01:00.0", "01:00.1", "02:00.0", "03:00.0"
@@ -31,7 +32,7 @@ class Machine:
     def argv(self) -> list[str]:
         """Return QEMU's options for the board and all that is plugged into it."""
         return [
-            *("-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", self.processor),
+            *("-machine", "q35", *SOFTWARE.argv(), "-cpu", self.processor),
             *("-smp", str(self.processors), "-m", str(self.memory), "-nodefaults", "-no-user-config"),
             *("-display", "none", "-device", "VGA,addr=0x1"),
             # Before all others: what comes after it is behind it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pvekit.lab.qemu.cpu import memory
-from pvekit.lab.qemu.kvm import Accelerator, cpu_lacks, probe_firmware
+from pvekit.lab.qemu.kvm import Accelerator, cpu_lacks, probe_firmware, threads, threads_of
 from pvekit.lab.qemu.values import boot_order, enabled, numbered, options
 
 DISKS = {
@@ -65,4 +65,18 @@ def test_the_probe_sits_on_the_reset_vector() -> None:
 
 
 def test_software_emulation_bounds_its_translation_cache() -> None:
-    assert Accelerator("tcg", "").argv(64) == ["-accel", "tcg,thread=multi,tb-size=64"]
+    assert Accelerator("tcg", "").argv(64) == ["-accel", f"tcg,thread={threads()},tb-size=64"]
+
+
+@pytest.mark.parametrize(
+    ("version", "how"),
+    [
+        ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)\nCopyright (c) 2003-2022\n", "single"),
+        ("QEMU emulator version 8.0.5\n", "single"),
+        ("QEMU emulator version 8.1.0\n", "multi"),
+        ("QEMU emulator version 10.0.3 (Debian 1:10.0.3+ds-0+deb13u1)\n", "multi"),
+        ("", "single"),
+    ],
+)
+def test_processors_share_a_thread_where_threads_are_not_safe(version: str, how: str) -> None:
+    assert threads_of(version) == how

@@ -135,6 +135,7 @@ KERNEL_ARGUMENTS = (
     "console=tty0",
     "console=ttyS0,115200",
     "quiet",
+    "panic=5",
     # A lab guest runs nobody else's code; under software emulation each mitigation costs time and protects nothing.
     "mitigations=off",
     "nokaslr",

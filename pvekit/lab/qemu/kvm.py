@@ -20,6 +20,7 @@ from pvekit.lab.qemu.needs import require
 _PROBE_CODE = bytes([0xB0, 0x15, 0xE6, 0xF4, 0xF4])  # mov al, 0x15; out 0xf4, al; hlt
 _PROBE_STATUS = (0x15 << 1) | 1
 _PROBE_SECONDS = 10.0
+_THREADS_SAFE = (8, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,29 @@ class Accelerator:
         """Return QEMU's option; ``translation_cache`` (MiB) bounds what TCG adds to the VM's memory."""
         if self.name == "kvm":
             return ["-accel", "kvm"]
-        return ["-accel", f"tcg,thread=multi,tb-size={translation_cache}"]
+        return ["-accel", f"tcg,thread={threads()},tb-size={translation_cache}"]
 
 
 SOFTWARE = Accelerator("tcg", "asked for")
+
+
+@functools.cache
+def threads() -> str:
+    """Return how QEMU emulates several processors: each in a thread of its own (``multi``), or all in one (``single``).
+
+    Before 8.1 a processor may translate code while another one changes it, and keep the old (QEMU commit deba78709ae8).
+    Linux changes its own code while it boots: about one guest in thirty panicked ("Oops: int3") and stood still. One
+    thread boots a guest with two processors as fast.
+    """
+    require("qemu-system-x86_64")
+    said = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=False).stdout
+    return threads_of(said)
+
+
+def threads_of(version: str) -> str:
+    """Return it for what ``--version`` says."""
+    found = re.search(r"version (\d+)\.(\d+)", version)
+    return "multi" if found and (int(found[1]), int(found[2])) >= _THREADS_SAFE else "single"
 
 
 @functools.cache
