@@ -45,8 +45,8 @@ def threads() -> str:
     """Return how QEMU emulates several processors: each in a thread of its own (``multi``), or all in one (``single``).
 
     Before 8.1 a processor may translate code while another one changes it, and keep the old (QEMU commit deba78709ae8).
-    Linux changes its own code while it boots: about one guest in thirty panicked ("Oops: int3") and stood still. One
-    thread boots a guest with two processors as fast.
+    Linux changes its own code while it boots: now and then a guest panicked ("Oops: int3") and stood still. One thread
+    boots a guest with two processors as fast.
     """
     require("qemu-system-x86_64")
     said = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=False).stdout

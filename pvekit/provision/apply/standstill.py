@@ -2,7 +2,8 @@
 
 A first boot can deadlock before anything in the guest can tell, and then runs through when it is tried again:
 cloud-init holds the whole boot while it waits for a service that waits for the boot, and its unit has no time-out
-(canonical/cloud-init, "Boot deadlocks forever in network stage", 2026). What it did not end runs at the next boot.
+(canonical/cloud-init, "Boot deadlocks forever in network stage", 2026). What it did not end runs at the next boot. A
+kernel that panicked stands still, too, and QEMU takes it for running.
 """
 
 from __future__ import annotations
