@@ -42,7 +42,7 @@ SITE = """\
       ansible.builtin.copy: {content: "{{ greeting }}\\n", dest: /etc/greeting, mode: "0644"}
 """
 
-PASSWORD = "correct-horse-battery"
+PASSWORD = "quiet-otter-lamp-5"
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(1800), py
 
 GOOD = ("data-a", "data-b", "data-c")
 USED = {kind: f"used-{kind}" for kind in disks.MAKERS}
-PASSWORD, BENS = "Correct-Horse-7", "Battery-Staple-9"
+PASSWORD, BENS = "Anvil-Lantern-7", "Battery-Staple-9"
 NEW = {"size": "512MiB", "format": "raw"}
 STACK = {
     "pvekit": 1,
