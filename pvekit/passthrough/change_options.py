@@ -81,12 +81,25 @@ def decide(
     if (finding := failed(diagnosis, "KC-06")) is not None or (tidy and noted(diagnosis, "KC-06") is not None):
         why = f"KC-06: {finding.message}" if finding else "KC-06: it switches off a part of what passthrough needs"
         replaced |= {str(token): (_without_off(token), why) for token in tokens if _without_off(token) != str(token)}
+    replaced |= _pending(facts, look, [token for token in tokens if str(token) not in replaced])
     replaced |= change_tidy.words(idle, [token for token in tokens if str(token) not in replaced])
     left = [token for token in tokens if str(token) not in replaced]
     added = [*_iommu(facts, left), *_framebuffer(diagnosis, left)]
     if pt and not any(name_of(token) == "iommu" and "pt" in words_of(token) for token in left):
         added.append(("iommu=pt", "asked for: the host's own devices bypass translation"))
     return Options(tuple(added), replaced)
+
+
+def _pending(facts: Facts, look: HostLook, tokens: Iterable[Token]) -> dict[str, tuple[str, str]]:
+    """Return what this start does not have and the next one would: no check of the running host sees it."""
+    running, maker = look.cmdline.split(), maker_of(facts.get(Processor), facts.get(AcpiTables), facts.get(KernelLog))
+    others = {"intel": "amd_iommu", "amd": "intel_iommu"}.get(maker, "")
+    why = "KC-06: from the next start on, it would switch off what passthrough needs"
+    return {
+        str(token): (_without_off(token), why)
+        for token in tokens
+        if str(token) not in running and name_of(token) != others and _without_off(token) != str(token)
+    }
 
 
 def _without_off(token: Token) -> str:
