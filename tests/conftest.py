@@ -18,8 +18,11 @@ LONGEST = ("iommu/test_repair.py", "standin/test_standin.py", "e2e/test_windows.
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the rooms that take longest first; the others keep their order."""
+    """Put the rooms that take longest first, and give those that boot guests more time."""
     items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
+    for item in items:
+        if item.get_closest_marker("guest") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 @pytest.fixture

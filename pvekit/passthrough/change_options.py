@@ -77,11 +77,7 @@ def decide(
 ) -> Options:  # fmt: skip
     """Return what has to change among the options that are written down; ``idle`` is what serves nothing."""
     tokens = written(facts, look)
-    replaced: dict[str, tuple[str, str]] = {}
-    if (finding := failed(diagnosis, "KC-06")) is not None or (tidy and noted(diagnosis, "KC-06") is not None):
-        why = f"KC-06: {finding.message}" if finding else "KC-06: it switches off a part of what passthrough needs"
-        replaced |= {str(token): (_without_off(token), why) for token in tokens if _without_off(token) != str(token)}
-    replaced |= _pending(facts, look, [token for token in tokens if str(token) not in replaced])
+    replaced = _off(facts, diagnosis, look, tokens, tidy=tidy)
     replaced |= change_tidy.words(idle, [token for token in tokens if str(token) not in replaced])
     left = [token for token in tokens if str(token) not in replaced]
     added = [*_iommu(facts, left), *_framebuffer(diagnosis, left)]
@@ -90,16 +86,22 @@ def decide(
     return Options(tuple(added), replaced)
 
 
-def _pending(facts: Facts, look: HostLook, tokens: Iterable[Token]) -> dict[str, tuple[str, str]]:
-    """Return what this start does not have and the next one would: no check of the running host sees it."""
-    running, maker = look.cmdline.split(), maker_of(facts.get(Processor), facts.get(AcpiTables), facts.get(KernelLog))
-    others = {"intel": "amd_iommu", "amd": "intel_iommu"}.get(maker, "")
-    why = "KC-06: from the next start on, it would switch off what passthrough needs"
-    return {
-        str(token): (_without_off(token), why)
-        for token in tokens
-        if str(token) not in running and name_of(token) != others and _without_off(token) != str(token)
-    }
+def _off(
+    facts: Facts, diagnosis: Diagnosis, look: HostLook, tokens: Iterable[Token], *, tidy: bool
+) -> dict[str, tuple[str, str]]:  # fmt: skip
+    """Return the options that lose a word which switches something off, what is left of them, and why."""
+    if (finding := failed(diagnosis, "KC-06")) is not None:
+        why = f"KC-06: {finding.message}"
+    elif tidy and noted(diagnosis, "KC-06") is not None:
+        why = "KC-06: it switches off a part of what passthrough needs"
+    else:
+        # The kernel that runs has none of these, so that no check of it sees them.
+        why = "KC-06: from the next start on, it would switch off what passthrough needs"
+        maker = maker_of(facts.get(Processor), facts.get(AcpiTables), facts.get(KernelLog))
+        others = {"intel": "amd_iommu", "amd": "intel_iommu"}.get(maker, "")
+        running = look.cmdline.split()
+        tokens = [token for token in tokens if str(token) not in running and name_of(token) != others]
+    return {str(token): (_without_off(token), why) for token in tokens if _without_off(token) != str(token)}
 
 
 def _without_off(token: Token) -> str:

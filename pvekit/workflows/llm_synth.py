@@ -91,5 +91,15 @@ def _sweep(path: Path) -> None:
     with contextlib.suppress(OSError):
         for left in path.absolute().parent.iterdir():
             pid = left.name.removeprefix(begin).removesuffix(end)
-            if left.name == f"{begin}{pid}{end}" and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            if left.name == f"{begin}{pid}{end}" and pid.isdigit() and not _runs(int(pid)):
                 left.unlink()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

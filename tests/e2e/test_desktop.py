@@ -18,7 +18,7 @@ from pvekit.adapters.stackfile import load_stack
 from tests.desktop import rdp
 from tests.helpers.person import Person
 
-pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("guest")]
+pytestmark = [pytest.mark.guest, pytest.mark.slow]
 
 STACK = """\
 pvekit: 1

@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers.person import Person
 
-pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.guest, pytest.mark.slow]
 
 HEAD = """\
 pvekit: 1

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.person import Person
 
-pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.guest, pytest.mark.slow]
 
 STACK = """\
 pvekit: 1

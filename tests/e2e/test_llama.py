@@ -22,7 +22,7 @@ from pvekit.model.errors import PreflightRefused, ProvisionFailed
 from tests.conftest import Figure
 from tests.helpers.person import Person
 
-pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("guest")]
+pytestmark = [pytest.mark.guest, pytest.mark.slow]
 
 KEY = "correct-horse-battery-staple-9"
 MODEL = {"shape": "tiny-13m", "quant": "Q8_0"}

@@ -23,7 +23,7 @@ from tests.conftest import Figure
 from tests.helpers.person import Person
 from tests.nas import disks
 
-pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("guest")]
+pytestmark = [pytest.mark.guest, pytest.mark.slow]
 
 GOOD = ("data-a", "data-b", "data-c")
 USED = {kind: f"used-{kind}" for kind in disks.MAKERS}

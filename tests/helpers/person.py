@@ -62,8 +62,8 @@ class Person:
                 check=False,
             )
         except subprocess.TimeoutExpired as late:
-            shown = b"".join(part for part in (late.stdout, late.stderr) if isinstance(part, bytes)).decode()
-            raise AssertionError(f"{' '.join(argv)}: no end after {timeout:.0f} s: {shown}\n{self.guests()}") from None
+            shown = f"{late.stdout!r}\n{late.stderr!r}\n{self.guests()}"
+            raise AssertionError(f"{' '.join(argv)}: no end after {timeout:.0f} s: {shown}") from None
         self.seen += done.stdout + done.stderr
         assert done.returncode == code, f"{' '.join(argv)}: {done.stdout}\n{done.stderr}\n{self.guests()}"
         return done.stdout

@@ -21,7 +21,6 @@ from tests.iommu.machine import AUDIO, GPU
 pytestmark = [
     pytest.mark.guest,
     pytest.mark.slow,
-    pytest.mark.xdist_group("guest"),
     pytest.mark.timeout(7200),
     pytest.mark.skipif(
         "PVEKIT_IOMMU_HOST" not in os.environ,

@@ -16,7 +16,7 @@ from tests.iommu.files import differing, picture
 from tests.iommu.host import Host
 from tests.iommu.machine import AUDIO, AUDIO_ID, GPU, GPU_ID
 
-pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.xdist_group("guest"), pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.guest, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 CARD = (GPU, AUDIO)
 

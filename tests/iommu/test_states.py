@@ -27,7 +27,6 @@ from tests.iommu.setup import configure, keep_log
 pytestmark = [
     pytest.mark.guest,
     pytest.mark.slow,
-    pytest.mark.xdist_group("guest"),
     pytest.mark.skipif(
         "PVEKIT_IOMMU_HOST" not in os.environ,
         reason="nine boots of a host with an IOMMU take 25 minutes without KVM: set PVEKIT_IOMMU_HOST=1",

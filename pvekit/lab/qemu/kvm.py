@@ -54,7 +54,7 @@ def threads() -> str:
 
 
 def threads_of(version: str) -> str:
-    """Return it for what ``--version`` says."""
+    """Return how processors run in the QEMU whose ``--version`` said this; in one thread where it is not known."""
     found = re.search(r"version (\d+)\.(\d+)", version)
     return "multi" if found and (int(found[1]), int(found[2])) >= _THREADS_SAFE else "single"
 

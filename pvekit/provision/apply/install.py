@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ from pvekit.model.errors import ApiError, Conflict, GuestNotReady, PvekitError
 from pvekit.model.mark import Stage
 from pvekit.model.plan import Action
 from pvekit.provision.apply.job import Job
-from pvekit.provision.apply.power import running, start
+from pvekit.provision.apply.power import running, start, switch_off
+from pvekit.provision.apply.standstill import Watch, until
 
 STARTED_BYTES = 16 << 20
 """A setup CD that has read so much is past its prompt: WinPE has hundreds of MiB, the prompt's own program two."""
@@ -43,10 +43,10 @@ def install(job: Job, action: Action, context: Context) -> None:
         what = "Windows Setup did not start: the prompt of its CD was missed, or the CD does not start"
         error = late(job, vm.name, "started", what, patience.started_s, hint, context)
         # Nothing is on its disk yet, and only a fresh start shows the prompt again.
-        _off(job, vm.name, context)
+        switch_off(job, vm.name, context)
         raise error
     context.log("Windows Setup runs")
-    if not _wait(lambda: _left_setup(job, vm), patience.applied_s, context):
+    if not until(lambda: _left_setup(job, vm), patience.applied_s, context.sleep):
         raise late(
             job,
             vm.name,
@@ -80,11 +80,6 @@ def _pressed(job: Job, name: str, seconds: float, context: Context) -> bool:
     return False
 
 
-def _off(job: Job, name: str, context: Context) -> None:
-    live = job.live[name]
-    job.task(name, context, lambda: api.stop(job.pve, live.node, live.vmid), lambda: not running(job, name))
-
-
 def _press(job: Job, name: str) -> None:
     live = job.live[name]
     try:
@@ -100,7 +95,7 @@ def _left_setup(job: Job, vm: DesiredVm) -> bool:
     return not running(job, vm.name) or agent.ping(job.pve, live.node, live.vmid)
 
 
-def first_logon(job: Job, name: str, seconds: float, context: Context) -> None:
+def first_logon(job: Job, name: str, seconds: float, context: Context, watch: Watch) -> None:
     """Wait for the result of the first logon. Raises GuestNotReady with the step that failed."""
     result: dict[str, Any] = {}
 
@@ -108,7 +103,7 @@ def first_logon(job: Job, name: str, seconds: float, context: Context) -> None:
         result.update(_result(job, name))
         return "ok" in result
 
-    if not _wait(done, seconds, context):
+    if not until(done, seconds, watch.pause):
         hint = f"Its log in the guest: {LOG_FILE}. The picture shows the screen."
         raise late(job, name, "done", "the first logon did not finish", seconds, hint, context)
     steps = result.get("steps") or []
@@ -162,12 +157,3 @@ def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.write_bytes(data)
     path.chmod(0o600)
-
-
-def _wait(done: Callable[[], bool], seconds: float, context: Context) -> bool:
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            return False
-        context.sleep(_PAUSE)
-    return True

@@ -22,11 +22,22 @@ def start(job: Job, action: Action, context: Context) -> None:
 
     Raises PreflightRefused when the node has no memory for it now.
     """
-    live = job.live[action.vm]
-    if running(job, action.vm):
+    switch_on(job, action.vm, context)
+
+
+def switch_on(job: Job, name: str, context: Context) -> None:
+    """Start the VM if it does not run. Raises PreflightRefused when the node has no memory for it now."""
+    live = job.live[name]
+    if running(job, name):
         return
-    demand_memory(job, action.vm, context)
-    job.task(action.vm, context, lambda: api.start(job.pve, live.node, live.vmid), lambda: running(job, action.vm))
+    demand_memory(job, name, context)
+    job.task(name, context, lambda: api.start(job.pve, live.node, live.vmid), lambda: running(job, name))
+
+
+def switch_off(job: Job, name: str, context: Context) -> None:
+    """Pull the plug."""
+    live = job.live[name]
+    job.task(name, context, lambda: api.stop(job.pve, live.node, live.vmid), lambda: not running(job, name))
 
 
 def stop(job: Job, action: Action, context: Context) -> None:

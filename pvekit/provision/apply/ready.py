@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 
 from pvekit.adapters.pve import agent
@@ -17,7 +16,7 @@ from pvekit.model.mark import Stage
 from pvekit.model.plan import Action
 from pvekit.provision.apply.install import first_logon, late
 from pvekit.provision.apply.job import Job
-from pvekit.provision.apply.standstill import Watch
+from pvekit.provision.apply.standstill import Watch, until
 
 HOST_KEY_FILE = "/etc/ssh/ssh_host_ed25519_key.pub"
 WINDOWS_HOST_KEY_FILE = r"C:\ProgramData\ssh\ssh_host_ed25519_key.pub"
@@ -30,23 +29,20 @@ def ready(job: Job, action: Action, context: Context) -> None:
     """Wait for the guest. What was learned (host key, address) stays in the job."""
     vm, live = job.vms[action.vm], job.live[action.vm]
     patience = vm.patience
-    _until(
-        lambda: agent.ping(job.pve, live.node, live.vmid),
-        patience.agent,
-        context,
-        "the guest agent",
-        Watch(job, vm.name, context, revive=True),
-        lambda: _silent(job, vm, context),
-    )
+    context.log("waiting for the guest agent")
+    watch = Watch(job, vm.name, context, revive=True)
+    if not until(lambda: agent.ping(job.pve, live.node, live.vmid), patience.agent, watch.pause):
+        raise _silent(job, vm, context)
+    watch = Watch(job, vm.name, context)
     if live.mark.stage is Stage.INSTALLED:
-        first_logon(job, vm.name, patience.cloud_init, context)
+        first_logon(job, vm.name, patience.cloud_init, context, watch)
     elif live.mark.stage is Stage.CREATED:
-        _cloud_init(job, vm.name, patience.cloud_init, context)
+        _cloud_init(job, vm.name, patience.cloud_init, context, watch)
     live.host_key = _host_key(job, vm, context)
     live.address = address_of(job, vm.name)
     remember_hosts(job)
     context.log(f"{live.address}, host key {live.host_key.fingerprint}")
-    with wait_ssh(target(job, vm.name), time.monotonic() + patience.ssh, sleep=context.sleep):
+    with wait_ssh(target(job, vm.name), time.monotonic() + patience.ssh, sleep=watch.pause):
         context.log("SSH login works")
 
 
@@ -74,23 +70,6 @@ def remember_hosts(job: Job) -> None:
         write_known_hosts(job.known_hosts, known)
 
 
-def _until(
-    done: Callable[[], bool],
-    seconds: float,
-    context: Context,
-    what: str,
-    watch: Watch,
-    error: Callable[[], GuestNotReady],
-) -> None:
-    end = time.monotonic() + seconds
-    context.log(f"waiting for {what}")
-    while not done():
-        watch.look()
-        if time.monotonic() > end:
-            raise error()
-        context.sleep(_PAUSE)
-
-
 def _guest_file(job: Job, name: str, path: str) -> str | None:
     """Return a file of the guest; None while it is not there or the agent is busy."""
     live = job.live[name]
@@ -110,7 +89,7 @@ def _guest_json(job: Job, name: str, path: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _cloud_init(job: Job, name: str, seconds: float, context: Context) -> None:
+def _cloud_init(job: Job, name: str, seconds: float, context: Context, watch: Watch) -> None:
     """Wait for the end of cloud-init and show its own errors. Recoverable ones are only told."""
     last = ""
 
@@ -124,14 +103,13 @@ def _cloud_init(job: Job, name: str, seconds: float, context: Context) -> None:
             context.log(f"cloud-init: {stage}")
         return False
 
-    def error() -> GuestNotReady:
-        return GuestNotReady(
+    context.log("waiting for cloud-init")
+    if not until(done, seconds, watch.pause):
+        raise GuestNotReady(
             f"cloud-init did not end within {seconds:.0f} s",
             where=job.where(name),
             hint=f"See what it does: pvekit logs {name}",
         )
-
-    _until(done, seconds, context, "cloud-init", Watch(job, name, context), error)
     errors = _guest_json(job, name, _RESULT_FILE).get("v1", {}).get("errors") or []
     if errors:
         raise GuestNotReady(
